@@ -1,0 +1,32 @@
+"""What the algorithms share: the sizes of the output, and the windows of the input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from convbook.shapes import effective_kernel, output_size
+
+Array = NDArray[np.floating[Any]]
+
+
+def output_shape(
+    inputs: NDArray[Any], kernel_size: tuple[int, int], strides: tuple[int, int], dilation_rate: tuple[int, int]
+) -> tuple[int, int]:
+    """Height and width of the output for padded ``inputs`` of shape ``(B, H, W, C)``."""
+    height, width = (
+        output_size(inputs.shape[1 + axis], kernel_size[axis], strides[axis], 0, dilation_rate[axis]) for axis in (0, 1)
+    )
+    return height, width
+
+
+def patches(
+    inputs: NDArray[Any], kernel_size: tuple[int, int], strides: tuple[int, int], dilation_rate: tuple[int, int]
+) -> NDArray[Any]:
+    """Every window of ``inputs`` as a view of shape ``(B, oh, ow, C, kh, kw)``: no pixel is copied."""
+    extent = tuple(effective_kernel(k, d) for k, d in zip(kernel_size, dilation_rate, strict=True))
+    views = sliding_window_view(inputs, extent, axis=(1, 2))
+    return views[:, :: strides[0], :: strides[1], :, :: dilation_rate[0], :: dilation_rate[1]]

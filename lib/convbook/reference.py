@@ -1,0 +1,16 @@
+"""Keras, quietly: the independent implementation that the book compares itself with.
+
+The only module of ours that imports Keras. It keeps TensorFlow's start-up messages off the page, which must
+be asked for before TensorFlow is imported.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+import keras
+
+__all__ = ["keras"]
