@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -94,9 +94,14 @@ def _integer(value: Any, name: str, minimum: int, given: Any) -> int:
     return number
 
 
+def _has_entries(value: Any) -> TypeGuard[Iterable[Any]]:
+    """Whether ``value`` is several things: not a string, and not NumPy's array of rank 0, which is one number."""
+    return isinstance(value, Iterable) and not isinstance(value, str) and getattr(value, "ndim", 1) > 0
+
+
 def _per_axis(value: Any, name: str, axes: int, minimum: int = 1) -> tuple[int, ...]:
     """``value`` as one integer per spatial axis; a single integer serves them all."""
-    if isinstance(value, str) or not isinstance(value, Iterable):
+    if not _has_entries(value):
         return (_integer(value, name, minimum, value),) * axes
     entries = tuple(value)
     if len(entries) not in (1, axes):
@@ -117,14 +122,14 @@ def _padding_pairs(padding: PaddingLike, sizes: Sequence[int], kernel_size: Sequ
         return tuple(
             padding_amounts(padding, *axis) for axis in zip(sizes, kernel_size, strides, dilation_rate, strict=True)
         )
-    if not isinstance(padding, Iterable):
+    if not _has_entries(padding):
         return ((_integer(padding, "padding", 0, padding),) * 2,) * axes
     entries = tuple(padding)
     if len(entries) != axes:
         raise ValueError(f"padding: got {padding!r} with {len(entries)} entries, expected {forms}")
     pairs = []
     for entry in entries:
-        sides = tuple(entry) if isinstance(entry, Iterable) and not isinstance(entry, str) else (entry, entry)
+        sides = tuple(entry) if _has_entries(entry) else (entry, entry)
         if len(sides) != 2:
             raise ValueError(f"padding: got {padding!r}, expected {forms}")
         before, after = (_integer(side, "padding", 0, padding) for side in sides)
@@ -172,7 +177,7 @@ def _check_kernel(kernel: NDArray[Any], axes: int, name: str = "kernel", last: s
 
 
 def _correlate(inputs: Array, kernel: Array, strides: tuple[int, ...], padding: PaddingLike,
-               dilation_rate: tuple[int, ...], method: str) -> Array:  # fmt: skip
+               dilation_rate: tuple[int, ...], method: str, name: str = "kernel") -> Array:  # fmt: skip
     """Pad, lift to two dimensions, and run an algorithm; arguments are checked, channels are last."""
     axes = inputs.ndim - 2
     sizes, kernel_size = inputs.shape[1:-1], kernel.shape[:axes]
@@ -182,7 +187,7 @@ def _correlate(inputs: Array, kernel: Array, strides: tuple[int, ...], padding: 
         # ceil(0 / stride) is 0: the map is empty, and there is nothing to slide over.
         shape = [output_size(n, k, s, "same") for n, k, s in zip(sizes, kernel_size, strides, strict=True)]
         return np.zeros((inputs.shape[0], *shape, kernel.shape[-1]), dtype=inputs.dtype)
-    _check_fits(sizes, kernel_size, dilation_rate, pairs, "kernel")
+    _check_fits(sizes, kernel_size, dilation_rate, pairs, name)
     padded = _pad(inputs, pairs)
     if axes == 1:
         outputs = algorithm(_as_2d(padded, 1), _as_2d(kernel, 0), (1, strides[0]), (1, dilation_rate[0]))
@@ -266,19 +271,26 @@ def depthwise_conv(
     The other arguments, the result (with ``C * m`` channels) and the errors are those of :func:`conv`, but
     strides and dilation may both be above 1, as in ``keras.ops.depthwise_conv``.
     """
-    array, weights = _real_array(inputs, "inputs"), _real_array(kernel, "kernel")
+    return _depthwise(inputs, kernel, strides, padding, data_format, dilation_rate, method, "kernel")
+
+
+def _depthwise(inputs: ArrayLike, kernel: ArrayLike, strides: int | Sequence[int], padding: PaddingLike,
+               data_format: str | None, dilation_rate: int | Sequence[int], method: str,
+               name: str) -> Array:  # fmt: skip
+    """:func:`depthwise_conv` for a kernel that the caller knows as ``name``."""
+    array, weights = _real_array(inputs, "inputs"), _real_array(kernel, name)
     array = _channels_last(array, data_format)
     axes, channels = array.ndim - 2, array.shape[-1]
-    _check_kernel(weights, axes, last="c_in, multiplier")
+    _check_kernel(weights, axes, name, "c_in, multiplier")
     if weights.shape[-2] != channels:
         raise ValueError(
-            f"kernel: takes {weights.shape[-2]} channels (shape {weights.shape}), expected the {channels} of inputs"
+            f"{name}: takes {weights.shape[-2]} channels (shape {weights.shape}), expected the {channels} of inputs"
         )
     stride, dilation = _per_axis(strides, "strides", axes), _per_axis(dilation_rate, "dilation_rate", axes)
     dtype, compute = _common_dtypes(array, weights)
     grouped = weights.reshape(*weights.shape[:-2], 1, -1)
     outputs = _correlate(
-        array.astype(compute, copy=False), grouped.astype(compute, copy=False), stride, padding, dilation, method
+        array.astype(compute, copy=False), grouped.astype(compute, copy=False), stride, padding, dilation, method, name
     )
     return _restore(outputs, data_format, dtype)
 
@@ -316,10 +328,12 @@ def separable_conv(
             f"for the {middle} channels that depthwise_kernel makes"
         )
     dtype, compute = _common_dtypes(array, depthwise, pointwise)
-    between = depthwise_conv(
-        array.astype(compute, copy=False), depthwise, strides, padding, data_format, dilation_rate, method
-    )
-    return conv(between, pointwise, data_format=data_format, method=method).astype(dtype, copy=False)
+    between = _depthwise(
+        array.astype(compute, copy=False), depthwise, strides, padding, data_format, dilation_rate, method,
+        "depthwise_kernel",
+    )  # fmt: skip
+    # For one pixel, "same" adds nothing to nothing; unlike "valid" it takes an axis of length 0.
+    return conv(between, pointwise, 1, "same", data_format, method=method).astype(dtype, copy=False)
 
 
 def conv_transpose(
@@ -549,7 +563,7 @@ def global_max_pool(inputs: ArrayLike, data_format: str | None = "channels_last"
         TypeError, ValueError: as :func:`max_pool`.
     """
     array, spatial, dtype = _global_inputs(inputs, data_format)
-    return np.asarray(array.max(axis=spatial), dtype=dtype)
+    return np.ascontiguousarray(array.max(axis=spatial), dtype=dtype)
 
 
 def global_average_pool(inputs: ArrayLike, data_format: str | None = "channels_last") -> Array:
@@ -561,4 +575,4 @@ def global_average_pool(inputs: ArrayLike, data_format: str | None = "channels_l
     Source: document 003, "Pooling" (global average pooling).
     """
     array, spatial, dtype = _global_inputs(inputs, data_format)
-    return np.asarray(array.mean(axis=spatial), dtype=dtype)
+    return np.ascontiguousarray(array.mean(axis=spatial), dtype=dtype)

@@ -69,7 +69,7 @@ def padding_amounts(
         if name == "valid":
             return 0, 0
         if name == "same":
-            total = max((math.ceil(size / stride) - 1) * stride + extent - size, 0)
+            total = max((-(-size // stride) - 1) * stride + extent - size, 0)
             return total // 2, total - total // 2
         raise ValueError(f'padding: got {padding!r}, expected "valid", "same", an integer or a pair (before, after)')
     if isinstance(padding, Sequence):

@@ -1,0 +1,270 @@
+"""Every way to convolve gives what the loops of the definition give; the loops give what SciPy gives."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.signal import correlate2d
+
+from convbook import algorithms, ops, shapes
+from convbook.algorithms import METHODS, toeplitz
+
+quick = settings(max_examples=120, deadline=None)
+OTHERS = sorted(set(METHODS) - {"naive"})
+# float16 is computed in float32 and rounded at the end, so two methods may differ by one step of float16.
+TOLERANCE = {"float16": 4e-3, "float32": 2e-5, "float64": 1e-12}
+
+
+def numbers(draw, *shape, dtype="float64"):
+    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    if np.dtype(dtype).kind in "iu":
+        return generator.integers(0, 10, shape).astype(dtype)
+    return generator.normal(size=shape).astype(dtype)
+
+
+@st.composite
+def problems(draw, dtypes=("float16", "float32", "float64", "int64", "uint8"), smallest_batch=0):
+    """Arguments for ``ops.conv``: inputs, kernel, strides, padding, data format, dilation."""
+    axes = draw(st.sampled_from([1, 2]))
+    groups, group_channels, per_group = (draw(st.integers(1, 3)), draw(st.integers(1, 2)), draw(st.integers(1, 2)))
+    strides, dilation = [1] * axes, [1] * axes
+    widened = draw(st.sampled_from([strides, dilation]))  # conv refuses the two together
+    widened[:] = [draw(st.integers(1, 3)) for _ in range(axes)]
+    kernel_size = [draw(st.integers(1, 3)) for _ in range(axes)]
+    pairs = [(draw(st.integers(0, 2)), draw(st.integers(0, 2))) for _ in range(axes)]
+    padding = draw(st.sampled_from(["valid", "same", pairs]))
+    sizes = []
+    for axis in range(axes):
+        added = sum(pairs[axis]) if padding is pairs else 0
+        extent = 1 if padding == "same" else dilation[axis] * (kernel_size[axis] - 1) + 1
+        sizes.append(draw(st.integers(max(1, extent - added), 8)))
+    batch, channels = draw(st.integers(smallest_batch, 2)), groups * group_channels
+    data_format = draw(st.sampled_from(["channels_last", "channels_first"]))
+    shape = (batch, *sizes, channels) if data_format == "channels_last" else (batch, channels, *sizes)
+    inputs = numbers(draw, *shape, dtype=draw(st.sampled_from(dtypes)))
+    kernel = numbers(draw, *kernel_size, group_channels, groups * per_group, dtype=draw(st.sampled_from(dtypes)))
+    return inputs, kernel, strides, padding, data_format, dilation
+
+
+def agree(ours, definition):
+    assert ours.shape == definition.shape
+    assert ours.dtype == definition.dtype
+    tolerance = TOLERANCE[definition.dtype.name]
+    assert_allclose(ours, definition, rtol=tolerance, atol=tolerance * max(1, np.abs(definition).max(initial=0)))
+
+
+# --- the definition -------------------------------------------------------------------------------------------
+
+
+@quick
+@given(st.data())
+def test_naive_equals_scipy_channel_by_channel(data):
+    groups, group_channels, per_group = (data.draw(st.integers(1, 2)) for _ in range(3))
+    strides, dilation = [(data.draw(st.integers(1, 3)), data.draw(st.integers(1, 3))) for _ in range(2)]
+    kernel = numbers(data.draw, *(data.draw(st.integers(1, 3)) for _ in range(2)), group_channels, groups * per_group)
+    spread = np.zeros((*((k - 1) * d + 1 for k, d in zip(kernel.shape, dilation, strict=False)), *kernel.shape[2:]))
+    spread[:: dilation[0], :: dilation[1]] = kernel
+    sizes = [extent + data.draw(st.integers(0, 4)) for extent in spread.shape[:2]]
+    inputs = numbers(data.draw, data.draw(st.integers(1, 2)), *sizes, groups * group_channels)
+
+    expected = []
+    for image in inputs:
+        maps = []
+        for index in range(groups * per_group):
+            first = index // per_group * group_channels
+            maps.append(
+                sum(
+                    correlate2d(image[:, :, first + c], spread[:, :, c, index], mode="valid")
+                    for c in range(group_channels)
+                )[:: strides[0], :: strides[1]]
+            )
+        expected.append(np.stack(maps, axis=-1))
+    assert_allclose(METHODS["naive"](inputs, kernel, strides, dilation), np.stack(expected), rtol=1e-12, atol=1e-12)
+
+
+def test_naive_does_not_flip_the_kernel():
+    impulse = np.zeros((1, 3, 3, 1))
+    impulse[0, 1, 1, 0] = 1
+    kernel = np.arange(9.0).reshape(3, 3, 1, 1)
+    # Correlated with a single one, the kernel comes out turned by half a turn.
+    outputs = ops.conv(impulse, kernel, padding="same", method="naive")
+    assert_array_equal(outputs[0, :, :, 0], [[8, 7, 6], [5, 4, 3], [2, 1, 0]])
+
+
+# --- all the others -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", [*OTHERS, "auto"])
+@quick
+@given(problem=problems())
+def test_every_method_equals_the_definition(method, problem):
+    agree(ops.conv(*problem, method=method), ops.conv(*problem, method="naive"))
+
+
+@pytest.mark.parametrize("method", OTHERS)
+@quick
+@given(data=st.data())
+def test_every_method_takes_strides_and_dilation_together(method, data):
+    groups, group_channels, per_group = (data.draw(st.integers(1, 2)) for _ in range(3))
+    strides, dilation = [(data.draw(st.integers(1, 3)), data.draw(st.integers(1, 3))) for _ in range(2)]
+    kernel_size = [data.draw(st.integers(1, 3)) for _ in range(2)]
+    sizes = [d * (k - 1) + 1 + data.draw(st.integers(0, 5)) for k, d in zip(kernel_size, dilation, strict=True)]
+    dtype = data.draw(st.sampled_from(["float32", "float64"]))
+    inputs = numbers(data.draw, data.draw(st.integers(0, 2)), *sizes, groups * group_channels, dtype=dtype)
+    kernel = numbers(data.draw, *kernel_size, group_channels, groups * per_group, dtype=dtype)
+    agree(METHODS[method](inputs, kernel, strides, dilation), METHODS["naive"](inputs, kernel, strides, dilation))
+
+
+@pytest.mark.parametrize("method", OTHERS)
+@quick
+@given(data=st.data())
+def test_every_method_serves_the_depthwise_and_the_separable_convolution(method, data):
+    axes, channels, multiplier = data.draw(st.sampled_from([1, 2])), *(data.draw(st.integers(1, 3)) for _ in range(2))
+    inputs = numbers(data.draw, 2, *(data.draw(st.integers(3, 6)) for _ in range(axes)), channels)
+    depthwise = numbers(data.draw, *[2] * axes, channels, multiplier)
+    pointwise = numbers(data.draw, *[1] * axes, channels * multiplier, 2)
+    rest = {"strides": data.draw(st.integers(1, 2)), "dilation_rate": data.draw(st.integers(1, 2)), "padding": "same"}
+    agree(
+        ops.depthwise_conv(inputs, depthwise, **rest, method=method),
+        ops.depthwise_conv(inputs, depthwise, **rest, method="naive"),
+    )
+    agree(
+        ops.separable_conv(inputs, depthwise, pointwise, **rest, method=method),
+        ops.separable_conv(inputs, depthwise, pointwise, **rest, method="naive"),
+    )
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_method_computes_in_the_dtype_of_its_inputs(method, dtype):
+    inputs, kernel = np.ones((1, 4, 4, 1), dtype), np.ones((2, 2, 1, 1), dtype)
+    assert METHODS[method](inputs, kernel, (1, 1), (1, 1)).dtype == dtype
+
+
+@pytest.mark.parametrize("method", [*METHODS, "auto"])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_an_empty_batch_gives_an_empty_result_by_every_method(method, dtype):
+    kernel = np.ones((3, 2, 2, 4), dtype)
+    outputs = ops.conv(np.ones((0, 7, 6, 4), dtype), kernel, (2, 1), method=method)
+    assert (outputs.shape, outputs.dtype) == ((0, 3, 5, 4), dtype)
+    outputs = ops.conv(np.ones((0, 4, 7), dtype), kernel[0], 2, data_format="channels_first", method=method)
+    assert (outputs.shape, outputs.dtype) == ((0, 4, 3), dtype)
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_a_name_runs_the_algorithm_of_that_name(method, monkeypatch):
+    ran = []
+    for name, algorithm in METHODS.items():
+        monkeypatch.setitem(METHODS, name, lambda *given, n=name, a=algorithm: ran.append(n) or a(*given))
+    ops.conv(np.ones((1, 4, 4, 2)), np.ones((2, 2, 2, 1)), method=method)
+    ops.conv(np.ones((1, 4, 2)), np.ones((2, 2, 1)), method=method)
+    ops.depthwise_conv(np.ones((1, 4, 4, 2)), np.ones((2, 2, 2, 1)), method=method)
+    ops.separable_conv(np.ones((1, 4, 4, 2)), np.ones((2, 2, 2, 1)), np.ones((1, 1, 2, 1)), method=method)
+    assert ran == [method] * 5
+
+
+def test_auto_is_one_matrix_product():
+    inputs = np.ones((1, 4, 4, 1))
+    assert algorithms.choose("auto", inputs, inputs) is algorithms.im2col.conv2d
+
+
+# --- NaN and infinity -----------------------------------------------------------------------------------------
+
+
+def kinds(outputs):
+    """0 where a value is finite, and a number of its own for NaN, for infinity and for minus infinity."""
+    return np.isnan(outputs) * 1 + np.isposinf(outputs) * 2 + np.isneginf(outputs) * 3
+
+
+@pytest.mark.parametrize("method", [*OTHERS, "auto"])
+@quick
+@given(problem=problems(dtypes=("float16", "float32", "float64"), smallest_batch=1), data=st.data())
+def test_nan_and_infinity_come_out_where_they_do_by_the_definition(method, problem, data):
+    inputs, kernel, *rest = problem
+    placed = data.draw(st.lists(st.sampled_from([np.nan, np.inf, -np.inf]), min_size=1, max_size=3))
+    for value in placed:
+        # Rarely into the kernel: from there it reaches every output.
+        array = kernel if data.draw(st.integers(0, 4)) == 4 else inputs
+        array.flat[data.draw(st.integers(0, array.size - 1))] = value
+    with np.errstate(invalid="ignore"):
+        ours, definition = (ops.conv(inputs, kernel, *rest, method=m) for m in (method, "naive"))
+    assert_array_equal(kinds(ours), kinds(definition))
+    finite = np.isfinite(definition)
+    agree(ours[finite], definition[finite])
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_one_bad_pixel_reaches_the_windows_that_contain_it_and_no_others(method, value):
+    inputs, kernel = np.ones((2, 6, 7, 2)), np.ones((3, 2, 1, 2))
+    inputs[1, 2, 3, 0] = value
+    outputs = ops.conv(inputs, kernel, method=method)
+    # Rows 0 to 2 of the output read row 2; columns 2 and 3 read column 3; filter 0 reads channel 0.
+    expected = np.full(outputs.shape, 6.0)
+    expected[1, 0:3, 2:4, 0] = value
+    assert_allclose(outputs, expected, rtol=1e-12)
+
+
+# --- the matrix -----------------------------------------------------------------------------------------------
+
+
+@quick
+@given(st.data())
+def test_the_matrix_times_the_raveled_image_is_the_raveled_convolution(data):
+    groups, group_channels, per_group = (data.draw(st.integers(1, 2)) for _ in range(3))
+    strides, dilation = [(data.draw(st.integers(1, 2)), data.draw(st.integers(1, 2))) for _ in range(2)]
+    kernel_size = [data.draw(st.integers(1, 3)) for _ in range(2)]
+    sizes = [d * (k - 1) + 1 + data.draw(st.integers(0, 3)) for k, d in zip(kernel_size, dilation, strict=True)]
+    image = numbers(data.draw, *sizes, groups * group_channels)
+    kernel = numbers(data.draw, *kernel_size, group_channels, groups * per_group)
+    matrix = toeplitz.matrix(image.shape, kernel, strides, dilation)
+    outputs = METHODS["naive"](image[np.newaxis], kernel, strides, dilation)[0]
+    assert matrix.shape == (outputs.size, image.size)
+    assert_allclose(matrix @ image.ravel(), outputs.ravel(), rtol=1e-12, atol=1e-12)
+    # A nonzero weight is a connection.
+    connections = shapes.conv_multiplications(outputs.shape[:2], kernel_size, image.shape[2], kernel.shape[3], groups)
+    assert np.count_nonzero(matrix) == connections
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_in_one_dimension_each_row_is_the_row_above_shifted_by_the_stride(stride, dilation):
+    kernel = np.array([1.0, 2.0, 3.0]).reshape(1, 3, 1, 1)
+    matrix = toeplitz.matrix((1, 14, 1), kernel, (1, stride), (1, dilation))
+    assert_array_equal(matrix[0, : 2 * dilation + 1 : dilation], [1, 2, 3])
+    assert np.count_nonzero(matrix[0]) == 3
+    assert len(matrix) == len(range(0, 14 - 2 * dilation, stride))
+    for above, row in itertools.pairwise(matrix):
+        assert_array_equal(row, [0] * stride + above[:-stride].tolist())
+
+
+def test_in_two_dimensions_the_blocks_repeat_and_so_do_the_rows_within_them():
+    matrix = toeplitz.matrix((5, 6, 1), np.arange(1.0, 7.0).reshape(2, 3, 1, 1)).reshape(4, 4, 5, 6)
+    assert_array_equal(matrix[0, 0, :2, :3], [[1, 2, 3], [4, 5, 6]])
+    assert_array_equal(matrix[1:, :, 1:, :], matrix[:-1, :, :-1, :])
+    assert_array_equal(matrix[:, 1:, :, 1:], matrix[:, :-1, :, :-1])
+
+
+def test_the_matrix_has_the_dtype_of_the_kernel():
+    for dtype in ("float32", "float64"):
+        assert toeplitz.matrix((3, 3, 1), np.ones((2, 2, 1, 1), dtype)).dtype == dtype
+
+
+def test_a_matrix_of_more_than_2_to_the_28_entries_is_refused_before_it_is_made():
+    inputs, kernel = np.ones((1, 200, 200, 1)), np.ones((3, 3, 1, 1))
+    expected = r"^method: 'toeplitz' needs a matrix of 39204 x 40000 here, expected at most 268435456 entries"
+    with pytest.raises(ValueError, match=expected):
+        ops.conv(inputs, kernel, method="toeplitz")
+    with pytest.raises(ValueError, match=expected):
+        toeplitz.matrix((200, 200, 1), kernel)
+
+
+def test_the_limit_counts_outputs_times_inputs(monkeypatch):
+    monkeypatch.setattr(toeplitz, "_LARGEST", 16 * 36)
+    kernel = np.ones((3, 3, 1, 1))
+    assert toeplitz.matrix((6, 6, 1), kernel).shape == (16, 36)
+    with pytest.raises(ValueError, match="matrix of 20 x 42 here, expected at most 576 entries"):
+        toeplitz.matrix((6, 7, 1), kernel)
