@@ -5,9 +5,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from convbook import ops
+from convbook import ops, reference
 
-reference = pytest.importorskip("convbook.reference", reason="TensorFlow is not installed")
 keras_ops = reference.keras.ops
 
 # Keras compiles for each new shape, so an example costs up to a second the first time.

@@ -1,8 +1,8 @@
 """The drawings of the book.
 
 One palette, with one meaning for each colour everywhere: ``INPUT``, ``KERNEL``, ``OUTPUT``, ``PADDING``, and
-``ACCENT`` for what a caption points at. The colours are those of Okabe and Ito (2008), told apart with any
-colour vision. Figures are SVG with a transparent ground; each carries a style sheet that lightens its
+``ACCENT`` for what a caption points at. The colours follow those of Okabe and Ito (2008), told apart with any
+colour vision, and are dark enough for text. Figures are SVG with a transparent ground; each carries a style sheet that lightens its
 colours where the page is dark, so one picture serves both themes.
 
 Figures are at most ``WIDTH`` inches wide with text of 11 points: on a telephone they shrink to two thirds
@@ -54,7 +54,7 @@ __all__ = [
 ]
 
 INPUT = "#0072b2"
-KERNEL = "#d55e00"
+KERNEL = "#b84d00"
 OUTPUT = "#00795a"
 PADDING = "#6b7280"
 ACCENT = "#a8467f"
@@ -379,7 +379,8 @@ def gallery(
         same_scale: False stretches each picture over its own range.
         heading: a line above all of them.
     """
-    shown = [np.squeeze(np.asarray(image)) for image in images]
+    shown = [np.asarray(image) for image in images]
+    shown = [image[:, :, 0] if image.ndim == 3 and image.shape[2] == 1 else image for image in shown]
     columns = columns or min(len(shown), 4)
     rows = math.ceil(len(shown) / columns)
     tall = max(image.shape[0] / image.shape[1] for image in shown)

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
-import keras  # noqa: E402  (the settings above must come first)
-import numpy as np  # noqa: E402
-from numpy.typing import NDArray  # noqa: E402
+import keras
+import numpy as np
+from numpy.typing import NDArray
 
 __all__ = ["Runs", "keras", "train"]
 

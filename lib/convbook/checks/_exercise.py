@@ -23,10 +23,18 @@ def _same(answer: Any, expected: Any, tolerance: float) -> bool:
     return got.shape == wanted.shape and bool(np.allclose(got, wanted, rtol=tolerance, atol=tolerance, equal_nan=True))
 
 
+def _shape(value: Any) -> tuple[int, ...] | None:
+    """The shape of an array-like of numbers; ``None`` for anything else."""
+    try:
+        return np.asarray(value, float).shape
+    except (TypeError, ValueError):
+        return None
+
+
 def _show(value: Any) -> str:
     """A value in one short line."""
-    array = np.asarray(value) if isinstance(value, (np.ndarray, list, tuple)) else value
-    if isinstance(array, np.ndarray) and array.dtype.kind in "fiub":
+    if isinstance(value, (np.ndarray, list, tuple)) and _shape(value) is not None:
+        array = np.asarray(value)
         if array.size > 12:
             return f"an array of shape {array.shape}"
         return str(np.round(array, 3).tolist()) if isinstance(value, np.ndarray) else str(value)
@@ -83,14 +91,17 @@ class Exercise:
         if not wrong:
             return True, f"Right. {self.praise}"
         first = wrong[0]
-        if any(answer is None or answer is Ellipsis for answer in answers):
-            return False, f"Not yet: there is no answer so far{self._where(first)}. {self.hint}"
+        missing = f"there is no answer so far{self._where(first)}. {self.hint}"
+        if all(answer is None or answer is Ellipsis for answer in answers):
+            return False, f"Not yet: {missing}"
         for mistake, hint in self.mistakes.items():
             made = [mistake(*case) for case in self.cases]
             if all(_same(a, m, self.tolerance) for a, m in zip(answers, made, strict=True)):
                 return False, f"Not yet{self._where(first)}: {_show(answers[first])} is not it. {hint}"
-        got, wanted = np.shape(answers[first]), np.shape(expected[first])
-        if got != wanted:
+        if answers[first] is None or answers[first] is Ellipsis:
+            return False, f"Not yet: {missing}"
+        got, wanted = _shape(answers[first]), _shape(expected[first])
+        if None not in (got, wanted) and got != wanted:
             return False, f"Not yet{self._where(first)}: the shape is {got}, expected {wanted}. {self.hint}"
         return False, f"Not yet{self._where(first)}: {_show(answers[first])} is not it. {self.hint}"
 

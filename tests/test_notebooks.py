@@ -1,0 +1,164 @@
+"""What every notebook in the repository keeps to, so that running it tells whether it is still true."""
+
+import ast
+import importlib.util
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def tool(name):
+    """A module of ``book/_tools``, which is no package: it serves the build."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "book" / "_tools" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+ledger, stored = tool("ledger"), tool("notebooks")
+NOTEBOOKS = ledger.notebooks()
+TAGS = {"hide-input", "hide-output", "remove-output", "needs-tensorflow", "nbval-ignore-output"}
+
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(path):
+    return [cell for cell in read(path).cells if cell.cell_type == "code"]
+
+
+def names_defined(tree):
+    """What a cell binds at its top level."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            names.update((alias.asname or alias.name).split(".")[0] for alias in node.names)
+    return names
+
+
+def names_read(tree):
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+
+
+def test_there_are_notebooks():
+    assert len(NOTEBOOKS) >= 7
+
+
+@each_notebook
+def test_every_code_cell_was_run_in_order(path):
+    """A cell without an execution count is one that nbval never compares."""
+    counts = [cell.execution_count for cell in code_cells(path)]
+    assert counts == list(range(1, len(counts) + 1))
+
+
+@each_notebook
+def test_it_is_stored_without_pictures_widgets_and_errors(path):
+    before = path.read_text(encoding="utf-8")
+    assert nbformat.writes(stored.strip(nbformat.reads(before, as_version=4))) + "\n" == before
+
+
+@each_notebook
+def test_its_tags_are_known(path):
+    for cell in code_cells(path):
+        for tag in cell.metadata.get("tags", []):
+            assert tag in TAGS or tag.startswith("claim:"), f"{path.stem}: {tag}"
+
+
+@each_notebook
+def test_cells_without_tensorflow_use_nothing_that_needs_it(path):
+    behind, here = set(), set()
+    for cell in code_cells(path):
+        tree = ast.parse(cell.source)
+        if "needs-tensorflow" in cell.metadata.get("tags", []):
+            behind |= names_defined(tree) - here
+        else:
+            here |= names_defined(tree)
+            behind -= names_defined(tree)
+            assert not names_read(tree) & behind, f"{path.stem}: {cell.source[:80]}"
+            assert "reference" not in cell.source, f"{path.stem}: {cell.source[:80]}"
+
+
+@each_notebook
+def test_every_figure_has_a_caption_a_name_and_a_description(path):
+    for cell in code_cells(path):
+        draws = "figures." in cell.source.replace("figures.use_style", "") or "plt.subplots" in cell.source
+        if not draws or not cell.outputs:
+            continue
+        shown = cell.metadata.get("mystnb", {})
+        assert shown.get("figure", {}).get("name", "").startswith("fig-"), cell.source[:80]
+        assert shown["figure"].get("caption"), cell.source[:80]
+        assert len(shown.get("image", {}).get("alt", "")) > 20, cell.source[:80]
+
+
+@each_notebook
+def test_no_cell_is_longer_than_a_screen(path):
+    for cell in code_cells(path):
+        assert len(cell.source.splitlines()) <= 40, f"{path.stem}: {cell.source[:80]}"
+
+
+@each_notebook
+def test_it_has_three_exercises_each_with_a_stub_and_a_solution(path):
+    cells = read(path).cells
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    assert text.count("{exercise-start}") >= 3
+    assert text.count("{exercise-start}") == text.count("{solution-start}") == text.count(":class: dropdown")
+    verdicts = [
+        cell.outputs[0].text
+        for cell in cells
+        if cell.cell_type == "code" and "\ncheck." in f"\n{cell.source}" and cell.outputs
+    ]
+    assert sum(verdict.startswith("Not yet") for verdict in verdicts) == text.count("{exercise-start}")
+    assert sum(verdict.startswith("Right") for verdict in verdicts) == text.count("{exercise-start}")
+
+
+# --- the ledger -----------------------------------------------------------------------------------------------
+
+
+def test_every_claim_is_listed_once_with_a_known_verdict_and_document():
+    listed = ledger.claims()
+    assert len({claim.id for claim in listed}) == len(listed) == 110
+    assert {claim.verdict for claim in listed} == set(ledger.VERDICTS)
+    assert {claim.document for claim in listed} == {"000", "001", "002", "003", "004"}
+    assert all(len(claim.says) > 20 for claim in listed)
+
+
+def test_every_tag_names_a_claim_and_stands_once():
+    answered = [answer.claim for answer in ledger.answers()]
+    assert set(answered) <= {claim.id for claim in ledger.claims()}
+    assert len(answered) == len(set(answered))
+
+
+def test_every_answer_stands_in_its_lesson_asserts_and_says_what_it_found():
+    lessons = {claim.id: claim.lesson for claim in ledger.claims()}
+    for answer in ledger.answers():
+        assert answer.lesson == lessons[answer.claim], answer.claim
+        assert ledger.asserts(answer.source), answer.claim
+        assert answer.shown, answer.claim
+
+
+def test_every_claim_of_a_written_lesson_is_answered():
+    written = {path.relative_to(ledger.BOOK).with_suffix("").as_posix() for path in NOTEBOOKS}
+    answered = {answer.claim for answer in ledger.answers()}
+    missing = [claim.id for claim in ledger.claims() if claim.lesson in written and claim.id not in answered]
+    assert missing == []
+
+
+def test_the_ledger_page_lists_every_claim_and_marks_the_open_ones():
+    page = ledger.page()
+    found = {answer.claim for answer in ledger.answers()}
+    for claim in ledger.claims():
+        assert page.count(f"(ledger-{claim.id})=") == 1
+        assert (f"<claim-{claim.id}>" in page) == (claim.id in found)
+    assert page.count('verdict-open">') == len(ledger.claims()) - len(found)
