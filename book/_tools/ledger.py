@@ -51,13 +51,27 @@ class Answer:
     shown: str
 
 
+def _listed() -> dict[str, Any]:
+    return yaml.safe_load((BOOK / "claims.yaml").read_text(encoding="utf-8"))
+
+
+def documents() -> dict[str, str]:
+    """What each document is, by its number."""
+    return {number: " ".join(text.split()) for number, text in _listed()["documents"].items()}
+
+
 def claims() -> list[Claim]:
     """The statements, in the order of the book."""
-    listed = yaml.safe_load((BOOK / "claims.yaml").read_text(encoding="utf-8"))
     return [
-        Claim(entry["id"], lesson, entry["document"], entry["verdict"], " ".join(entry["says"].split()))
-        for lesson, entries in listed["lessons"].items()
-        for entry in entries
+        Claim(
+            entry["id"],
+            lesson,
+            entry["document"],
+            entry["verdict"],
+            " ".join(entry["says"].split()),
+        )
+        for lesson, listed in _listed()["lessons"].items()
+        for entry in listed["claims"]
     ]
 
 
@@ -74,7 +88,13 @@ def answers() -> Iterator[Answer]:
             for tag in cell["metadata"].get("tags", []):
                 if tag.startswith("claim:"):
                     lesson = path.relative_to(BOOK).with_suffix("").as_posix()
-                    yield Answer(tag[6:], lesson, number, "".join(cell["source"]), _last_line(cell))
+                    yield Answer(
+                        tag[6:],
+                        lesson,
+                        number,
+                        "".join(cell["source"]),
+                        _last_line(cell),
+                    )
 
 
 def _last_line(cell: dict[str, Any]) -> str:
@@ -104,23 +124,32 @@ def page() -> str:
     """The ledger as MyST Markdown."""
     found = {answer.claim: answer for answer in answers()}
     listed = claims()
+    titles = {lesson: entry["title"] for lesson, entry in _listed()["lessons"].items()}
     answered = [claim for claim in listed if claim.id in found]
     counts = ", ".join(f"{sum(c.verdict == v for c in answered)} {v}" for v in VERDICTS)
-    lines = [f"**{len(answered)} of {len(listed)} statements are answered so far**: {counts}.", ""]
+    lines = [
+        f"**{len(answered)} of {len(listed)} statements are answered so far**: {counts}.",
+        "",
+    ]
+    lines += ["## The documents", ""]
+    lines += [f"- **{number}**: {text}." for number, text in documents().items()]
+    lines += [""]
     for lesson in dict.fromkeys(claim.lesson for claim in listed):
         written = (BOOK / f"{lesson}.ipynb").exists()
-        title = lesson.rpartition("/")[2].replace("-", " ").capitalize()
-        lines += [f"## {title}", ""]
+        lines += [f"## {titles[lesson]}", ""]
         if written:
             lines += [f"From the lesson {{doc}}`/book/{lesson}`.", ""]
         for claim in (claim for claim in listed if claim.lesson == lesson):
             answer = found.get(claim.id)
             badge = _badge(claim.verdict if answer else "open")
             lines += [f"(ledger-{claim.id})=", f"- {claim.says}", ""]
-            lines += [f"  {badge} document {claim.document} · `{claim.id}`", ""]
+            cell = f" · {{ref}}`see the cell <claim-{claim.id}>`" if answer else ""
+            lines += [
+                f"  {badge} document {claim.document} · `{claim.id}`{cell}",
+                "",
+            ]
             if answer:
-                shown = f"The run: *{_plain(answer.shown)}* " if answer.shown else ""
-                lines += [f"  {shown}{{ref}}`See the cell <claim-{claim.id}>`", ""]
+                lines += [f"  The run: *{_plain(answer.shown)}*", ""]
     return "\n".join(lines)
 
 
@@ -166,7 +195,11 @@ def setup(app: Any) -> dict[str, Any]:
                     note += nodes.Text(" ")
                     note += nodes.literal(claim.id, claim.id)
                     note += nodes.Text(": ")
-                    note += nodes.inline(claim.verdict, claim.verdict, classes=["verdict", f"verdict-{claim.verdict}"])
+                    note += nodes.inline(
+                        claim.verdict,
+                        claim.verdict,
+                        classes=["verdict", f"verdict-{claim.verdict}"],
+                    )
                     cell.parent.insert(cell.parent.index(cell) + 1, note)
 
     def write_ledger(app: Any, docname: str, source: list[str]) -> None:
@@ -180,7 +213,11 @@ def setup(app: Any) -> dict[str, Any]:
     app.add_transform(NoteClaims)
     app.connect("source-read", write_ledger)
     app.connect("env-get-outdated", ledger_is_outdated)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+    return {
+        "version": "1",
+        "parallel_read_safe": True,
+        "parallel_write_safe": True,
+    }
 
 
 if __name__ == "__main__":

@@ -59,7 +59,10 @@ def main() -> int:
         if not arguments.strip:
             print(f"running {path}", flush=True)
             NotebookClient(
-                notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": path.parent}}
+                notebook,
+                timeout=300,
+                kernel_name="python3",
+                resources={"metadata": {"path": path.parent}},
             ).execute()
         after = nbformat.writes(strip(notebook)) + "\n"
         if after != before:

@@ -2,8 +2,8 @@
 
 One palette, with one meaning for each colour everywhere: ``INPUT``, ``KERNEL``, ``OUTPUT``, ``PADDING``, and
 ``ACCENT`` for what a caption points at. The colours follow those of Okabe and Ito (2008), told apart with any
-colour vision, and are dark enough for text. Figures are SVG with a transparent ground; each carries a style sheet that lightens its
-colours where the page is dark, so one picture serves both themes.
+colour vision, and are dark enough for text. Figures are SVG with a transparent ground; each carries a style
+sheet that lightens its colours where the page is dark, so one picture serves both themes.
 
 Figures are at most ``WIDTH`` inches wide with text of 11 points: on a telephone they shrink to two thirds
 and stay readable. Every function makes a figure and returns it; in a notebook write ``_ = figures.grid(...)``.
@@ -42,6 +42,7 @@ __all__ = [
     "OUTPUT",
     "PADDING",
     "WIDTH",
+    "channels",
     "convolution",
     "draw_grid",
     "gallery",
@@ -327,6 +328,76 @@ def convolution(
         ax.text(width / 2, rows + 1.9, f"{terms} = {_number(outputs[position])}", ha="center", va="center",
                 fontsize=min(11, 11 * 44 / max(len(terms), 1)))  # fmt: skip
     return figure
+
+
+def channels(
+    inputs: ArrayLike, kernel: ArrayLike, bias: ArrayLike | None = None, position: tuple[int, int] | None = (0, 0)
+) -> Figure:
+    """A convolutional layer on one small image: a row for each input channel, a column for each filter.
+
+    Under a single filter the sum of each channel is written, and what they and the bias add up to.
+
+    Args:
+        inputs: ``(H, W, c_in)``.
+        kernel: ``(kh, kw, c_in, c_out)``.
+        bias: ``(c_out,)``; None shows none.
+        position: row and column of the output pixel to explain; None marks none.
+    """
+    image, weights = np.asarray(inputs), np.asarray(kernel)
+    kh, kw, c_in, c_out = weights.shape
+    shift = np.zeros(c_out) if bias is None else np.asarray(bias)
+    outputs = ops.conv(image[None], weights)[0] + shift
+    rows, high, wide = outputs.shape[0], image.shape[0], image.shape[1]
+    gap, between, pitch = 1.1, 0.7, high + 1.3
+    explain = position is not None and c_out == 1
+    width = 0.4 + wide + gap + c_out * kw + (c_out - 1) * between + gap + outputs.shape[1]
+    stack = c_in * pitch
+    below = max(stack, c_out * (rows + 1.3)) + (0 if bias is None else 0.5)
+    height = below + (c_in + 1.3 if explain else 0)
+    figure, ax = _canvas(max(width, 11.6) if explain else width, height)
+    left = 0.2 + (max(11.6 - width, 0) / 2 if explain else 0)
+
+    seen = np.zeros((high, wide), bool)
+    cell = np.zeros(outputs.shape[:2], bool)
+    if position is not None:
+        seen[position[0] : position[0] + kh, position[1] : position[1] + kw] = True
+        cell[position] = True
+    frame = None if position is None else (*position, kh, kw)
+    names = [f" {f}" for f in range(c_out)] if c_out > 1 else [""]
+    first = left + wide + gap
+    for c in range(c_in):
+        top = c * pitch + 1.1
+        draw_grid(ax, image[:, :, c], INPUT, origin=(left, top), title=f"channel {c}", marked=seen, window=frame)
+        ax.text(left + wide + gap / 2, top + high / 2, "∗", ha="center", va="center", fontsize=14)
+        for f in range(c_out):
+            origin = (first + f * (kw + between), top + (high - kh) / 2)
+            draw_grid(ax, weights[:, :, c, f], KERNEL, origin=origin, title=f"filter{names[f]}" if c == 0 else None)
+    if bias is not None:
+        for f in range(c_out):
+            ax.text(first + f * (kw + between) + kw / 2, stack + 0.1, f"bias {_number(float(shift[f]))}", ha="center",
+                    va="center", color=KERNEL)  # fmt: skip
+    last = first + c_out * kw + (c_out - 1) * between
+    ax.text(last + gap / 2, 1.1 + (stack - 1.3) / 2, "=", ha="center", va="center", fontsize=14)
+    for f in range(c_out):
+        top = 1.1 + (stack - 1.3) / 2 + (f - (c_out - 1) / 2) * (rows + 1.3) - rows / 2
+        draw_grid(ax, outputs[:, :, f], OUTPUT, origin=(last + gap, top), title=f"output{names[f]}", marked=cell)
+    if explain and position is not None:
+        sums = []
+        for c in range(c_in):
+            pixels, factors = image[:, :, c][seen], weights[:, :, c, 0].ravel()
+            sums.append(_number(float(pixels @ factors)))
+            terms = " + ".join(f"{_number(float(a))}·{_factor(float(b))}" for a, b in zip(pixels, factors, strict=True))
+            ax.text(left, below + 0.6 + c, f"channel {c}:  {terms} = {sums[-1]}", va="center", color=INPUT,
+                    fontsize=min(11, 11 * 44 / (len(terms) + 14)))  # fmt: skip
+        total = " + ".join([*sums, *([] if bias is None else [_number(float(shift[0]))])])
+        result = _number(float(outputs[(*position, 0)]))
+        ax.text(left, below + 0.7 + c_in, f"together:   {total} = {result}", va="center", color=OUTPUT)
+    return figure
+
+
+def _factor(value: float) -> str:
+    """A factor of a product, in brackets where it is negative."""
+    return _number(value) if value >= 0 else f"({_number(value)})"
 
 
 def window_rows(

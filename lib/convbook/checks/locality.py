@@ -21,7 +21,7 @@ predict_parameters = Exercise(
         lambda: 36: "That is the loose count: offset 0 is missing, and so is the bias.",
         lambda: 37: "That is the loose count with a bias: offset 0 is missing.",
         lambda: 10: "Delta reaches to both sides of the middle: the window is wider than 3.",
-        lambda: 50_000_000: "One filter serves all positions: nothing is learned per hidden pixel.",
+        lambda: 50_000_000: "One filter serves all positions: nothing is learned per output pixel.",
     },
     hint="List the values that the offset a takes when delta is 3, and do not forget the bias.",
     praise="Seven by seven weights and one bias; the size of the image does not matter.",
@@ -36,22 +36,22 @@ def _offsets(m: int) -> tuple[NDArray[Any], NDArray[Any]]:
 
 def _window(m: int, delta: int) -> NDArray[Any]:
     a, b = _offsets(m)
-    return ((a <= delta) & (b <= delta)).astype(int)
+    return np.asarray((a <= delta) & (b <= delta), int)
 
 
 def _cross(m: int, delta: int) -> NDArray[Any]:
     a, b = _offsets(m)
-    return ((a <= delta) | (b <= delta)).astype(int)
+    return np.asarray((a <= delta) | (b <= delta), int)
 
 
 def _diamond(m: int, delta: int) -> NDArray[Any]:
     a, b = _offsets(m)
-    return (a + b <= delta).astype(int)
+    return np.asarray(a + b <= delta, int)
 
 
 def _open(m: int, delta: int) -> NDArray[Any]:
     a, b = _offsets(m)
-    return ((a < delta) & (b < delta)).astype(int)
+    return np.asarray((a < delta) & (b < delta), int)
 
 
 def _corner(m: int, delta: int) -> NDArray[Any]:
@@ -154,7 +154,7 @@ delta_of = Exercise(
         _if_shared(lambda weights: _reach(weights, sum)): "The two offsets count one by one, not added up.",
         _if_shared(lambda weights: 2 * _reach(weights, max) + 1): "That is the size of the window. Delta is how far "
         "it reaches from its middle.",
-        _if_shared(lambda weights: _reach(weights[:1, :1], max)): "The top left hidden pixel sees offsets of one "
+        _if_shared(lambda weights: _reach(weights[:1, :1], max)): "The top left output pixel sees offsets of one "
         "sign only. What of those to the left and above?",
     },
     hint="The weight W[i, j, k, l] has the offset a = k - i, b = l - j. Go through all four indices.",
