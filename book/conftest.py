@@ -1,4 +1,4 @@
-"""What nbval does not compare: pictures are made at the build, and stderr is TensorFlow talking to itself."""
+"""What nbval does not compare: pictures, made at the build, and stderr."""
 
 
 def pytest_collectstart(collector):
