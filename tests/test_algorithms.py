@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.signal import correlate2d
+from scipy.signal import convolve2d, correlate2d
 
 from convbook import algorithms, ops, shapes
 from convbook.algorithms import METHODS, toeplitz
@@ -49,6 +49,13 @@ def problems(draw, dtypes=("float16", "float32", "float64", "int64", "uint8"), s
     return inputs, kernel, strides, padding, data_format, dilation
 
 
+def with_gaps(array, steps):
+    """The first two axes with ``steps - 1`` zeros between neighbours."""
+    spread = np.zeros((*((n - 1) * step + 1 for n, step in zip(array.shape, steps, strict=False)), *array.shape[2:]))
+    spread[:: steps[0], :: steps[1]] = array
+    return spread
+
+
 def agree(ours, definition):
     assert ours.shape == definition.shape
     assert ours.dtype == definition.dtype
@@ -65,8 +72,7 @@ def test_naive_equals_scipy_channel_by_channel(data):
     groups, group_channels, per_group = (data.draw(st.integers(1, 2)) for _ in range(3))
     strides, dilation = [(data.draw(st.integers(1, 3)), data.draw(st.integers(1, 3))) for _ in range(2)]
     kernel = numbers(data.draw, *(data.draw(st.integers(1, 3)) for _ in range(2)), group_channels, groups * per_group)
-    spread = np.zeros((*((k - 1) * d + 1 for k, d in zip(kernel.shape, dilation, strict=False)), *kernel.shape[2:]))
-    spread[:: dilation[0], :: dilation[1]] = kernel
+    spread = with_gaps(kernel, dilation)
     sizes = [extent + data.draw(st.integers(0, 4)) for extent in spread.shape[:2]]
     inputs = numbers(data.draw, data.draw(st.integers(1, 2)), *sizes, groups * group_channels)
 
@@ -92,6 +98,60 @@ def test_naive_does_not_flip_the_kernel():
     # Correlated with a single one, the kernel comes out turned by half a turn.
     outputs = ops.conv(impulse, kernel, padding="same", method="naive")
     assert_array_equal(outputs[0, :, :, 0], [[8, 7, 6], [5, 4, 3], [2, 1, 0]])
+
+
+@quick
+@given(st.data())
+def test_one_dimensional_conv_equals_the_dot_products_of_numpy(data):
+    stride, dilation = data.draw(st.sampled_from([(1, 1), (1, 2), (1, 3), (2, 1), (3, 1)]))
+    taps, channels, filters = (data.draw(st.integers(1, 3)) for _ in range(3))
+    inputs = numbers(data.draw, 2, (taps - 1) * dilation + 1 + data.draw(st.integers(0, 5)), channels)
+    kernel = numbers(data.draw, taps, channels, filters)
+    spread = with_gaps(kernel[:, np.newaxis], (dilation, 1))[:, 0]
+    expected = [
+        sum(np.correlate(line[:, c], spread[:, c, index], mode="valid") for c in range(channels))[::stride]
+        for line, index in itertools.product(inputs, range(filters))
+    ]
+    outputs = ops.conv(inputs, kernel, stride, dilation_rate=dilation)
+    assert_allclose(np.moveaxis(outputs, -1, 1).reshape(2 * filters, -1), expected, rtol=1e-12, atol=1e-12)
+
+
+@quick
+@given(st.data())
+def test_depthwise_and_separable_conv_equal_scipy_with_the_filters_of_a_channel_side_by_side(data):
+    strides, dilation = [(data.draw(st.integers(1, 2)), data.draw(st.integers(1, 2))) for _ in range(2)]
+    channels, multiplier = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 3))
+    kernel = numbers(data.draw, *(data.draw(st.integers(1, 3)) for _ in range(2)), channels, multiplier)
+    spread = with_gaps(kernel, dilation)
+    inputs = numbers(data.draw, 1, *(n + data.draw(st.integers(0, 4)) for n in spread.shape[:2]), channels)
+    maps = [
+        correlate2d(inputs[0, :, :, c], spread[:, :, c, q], mode="valid")[:: strides[0], :: strides[1]]
+        for c, q in itertools.product(range(channels), range(multiplier))
+    ]
+    outputs = ops.depthwise_conv(inputs, kernel, strides, dilation_rate=dilation)
+    assert_allclose(outputs[0], np.stack(maps, axis=-1), rtol=1e-12, atol=1e-12)
+    pointwise = numbers(data.draw, 1, 1, channels * multiplier, 2)
+    outputs = ops.separable_conv(inputs, kernel, pointwise, strides, dilation_rate=dilation)
+    assert_allclose(outputs[0], np.tensordot(np.stack(maps, axis=-1), pointwise[0, 0], 1), rtol=1e-12, atol=1e-12)
+
+
+@quick
+@given(st.data())
+def test_conv_transpose_equals_the_full_convolution_of_scipy_with_zeros_between_the_pixels(data):
+    strides, dilation = [(data.draw(st.integers(1, 3)), data.draw(st.integers(1, 3))) for _ in range(2)]
+    channels, filters = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 3))
+    inputs = numbers(data.draw, *(data.draw(st.integers(1, 4)) for _ in range(2)), channels)
+    kernel = numbers(data.draw, *(data.draw(st.integers(1, 3)) for _ in range(2)), filters, channels)
+    wide, spread = with_gaps(inputs, strides), with_gaps(kernel, dilation)
+    expected = [
+        sum(convolve2d(wide[:, :, c], spread[:, :, index, c], mode="full") for c in range(channels))
+        for index in range(filters)
+    ]
+    outputs = ops.conv_transpose(inputs[np.newaxis], kernel, strides, 0, dilation_rate=dilation)
+    assert_allclose(outputs[0], np.stack(expected, axis=-1), rtol=1e-12, atol=1e-12)
+    if wide.shape[0] == 1:  # an image of one row, as a sequence
+        outputs = ops.conv_transpose(inputs[:1], kernel[0], strides[1], 0, dilation_rate=dilation[1])
+        assert_allclose(outputs[0], np.stack(expected, axis=-1)[0], rtol=1e-12, atol=1e-12)
 
 
 # --- all the others -------------------------------------------------------------------------------------------
@@ -164,6 +224,12 @@ def test_a_name_runs_the_algorithm_of_that_name(method, monkeypatch):
     ops.depthwise_conv(np.ones((1, 4, 4, 2)), np.ones((2, 2, 2, 1)), method=method)
     ops.separable_conv(np.ones((1, 4, 4, 2)), np.ones((2, 2, 2, 1)), np.ones((1, 1, 2, 1)), method=method)
     assert ran == [method] * 5
+
+
+def test_each_name_is_the_file_the_algorithm_is_in():
+    assert {name: algorithm.__module__ for name, algorithm in METHODS.items()} == {
+        name: f"convbook.algorithms.{name}" for name in ["naive", "windows", "im2col", "toeplitz", "fft"]
+    }
 
 
 def test_auto_is_one_matrix_product():

@@ -435,3 +435,10 @@ def test_every_count_is_an_exact_int_however_large():
     many = 10**12
     assert shapes.dense_parameters(many, many) == 10**24 + many
     assert shapes.conv_multiplications((many, many), 3, 1, 1) == math.prod([9, many, many])
+
+
+def test_a_number_in_place_of_a_sequence_is_refused_by_name():
+    with pytest.raises(TypeError, match=r"^output_shape: got 5, expected one size per spatial axis"):
+        shapes.conv_multiplications(5, 3, 1, 1)
+    with pytest.raises(TypeError, match=r"^layers: got 5, expected a sequence of layers"):
+        shapes.receptive_field(5)

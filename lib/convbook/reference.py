@@ -6,6 +6,7 @@ be asked for before TensorFlow is imported.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
@@ -18,6 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["Runs", "keras", "train"]
+
+# In a notebook TensorFlow's Python logger writes to stdout, where its advice on speed would be part of the page.
+logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 class Runs(NamedTuple):

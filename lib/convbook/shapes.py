@@ -157,6 +157,8 @@ def conv_multiplications(
     Each of the ``prod(output_shape) * c_out`` outputs multiplies ``kh * kw * c_in / groups`` pairs. This is
     also the number of connections between the two layers, biases left out.
     """
+    if not isinstance(output_shape, Iterable):
+        raise TypeError(f"output_shape: got {output_shape!r}, expected one size per spatial axis, such as (55, 55)")
     positions = math.prod(_integer(n, "output_shape", 0) for n in output_shape)
     return positions * conv_parameters(kernel_size, c_in, c_out, groups, use_bias=False)
 
@@ -196,6 +198,8 @@ def receptive_field(layers: Iterable[Sequence[int]]) -> ReceptiveField:
     Source: Araujo, Norris and Sim, "Computing Receptive Fields of Convolutional Neural Networks" (2019),
     equations 2 and following.
     """
+    if not isinstance(layers, Iterable):
+        raise TypeError(f"layers: got {layers!r}, expected a sequence of layers such as [(3, 1), (3, 2)]")
     size, jump, start = 1, 1, 0
     for number, layer in enumerate(layers):
         if not isinstance(layer, Sequence) or isinstance(layer, str) or not 2 <= len(layer) <= 4:

@@ -16,7 +16,7 @@ import numpy as np
 
 from convbook.algorithms._arrays import Array, output_shape, patches
 
-# One gibibyte of float32: an image of 128 x 128 with one channel in and one out just does not fit.
+# One gibibyte of float32: enough for one channel of 128 x 128 pixels in and one out.
 _LARGEST = 2**28
 
 
