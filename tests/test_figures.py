@@ -100,6 +100,21 @@ def test_the_window_lies_on_what_the_marked_output_reads(strides, padding, dilat
     assert total == outputs[0, 1, 1, 0]
 
 
+def test_channels_show_every_number_and_the_sums_of_one_output():
+    rng = np.random.default_rng(0)
+    image, kernel = rng.integers(-4, 5, (3, 4, 2)), rng.integers(-4, 5, (2, 2, 2, 1))
+    outputs = ops.conv(image[None], kernel)[0] + 3
+    shown = texts(figures.channels(image, kernel, [3], position=(1, 2)))
+    for array in (image, kernel, outputs):
+        for value in array.ravel():
+            assert f"{value:.0f}" in shown
+    products = [np.sum(image[1:3, 2:4, c] * kernel[:, :, c, 0]) for c in range(2)]
+    assert shown[-1] == f"together:   {products[0]} + {products[1]} + 3 = {outputs[1, 2, 0]:.0f}"
+    for c in range(2):
+        terms = re.findall(r"(-?\d+)·\(?(-?\d+)\)?", shown[-3 + c])
+        assert sum(int(a) * int(b) for a, b in terms) == products[c]
+
+
 def test_padding_is_drawn_in_the_colour_of_padding():
     patches = [p for p in figures.padded(np.ones((2, 3)), 1).axes[0].patches if isinstance(p, Rectangle)]
     grey = [p for p in patches if p.get_facecolor()[:3] == to_rgb(figures.PADDING) and p.get_alpha()]

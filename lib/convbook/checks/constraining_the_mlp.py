@@ -77,7 +77,7 @@ row_by_offset = Exercise(
         "end of the row. Those offsets lead out of the picture.",
         _rows(lambda w, i, a: w[i, (i + a) % len(w)]): "Offsets that lead out of the row do not come back in on the "
         "other side; they stay zero.",
-        _rows(lambda w, i, a: w[i, i + a] if 0 <= a and i + a < len(w) else 0): "Offsets may be negative: the pixels "
+        _rows(lambda w, i, a: w[i, i + a] if a >= 0 and i + a < len(w) else 0): "Offsets may be negative: the pixels "
         "to the left count too.",
         _rows(lambda w, i, a: w[i, i - a] if 0 <= i - a < len(w) else 0): "A positive offset points to the right, to "
         "larger indices.",
@@ -101,7 +101,7 @@ def _fitted(inputs: Array, outputs: Array) -> Array:
 def _examples(count: int, features: int, seed: int) -> tuple[Array, Array, Array, Array]:
     """Pictures as rows and what a layer makes of them: ``count`` for the fit and four new ones."""
     rng = np.random.default_rng(seed)
-    pictures, weights = rng.normal(size=(count + 4, features)), rng.normal(size=(features, 3))
+    pictures, weights = rng.normal(size=(count + 4, features)), rng.normal(size=(features, 5))
     outputs = pictures @ weights
     return pictures[:count], outputs[:count], pictures[count:], outputs[count:]
 
