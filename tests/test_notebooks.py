@@ -1,7 +1,7 @@
 """What every notebook in the repository keeps to, so that running it tells whether it is still true."""
 
-import ast
 import importlib.util
+import symtable
 import sys
 from pathlib import Path
 
@@ -35,21 +35,27 @@ def code_cells(path):
     return [cell for cell in read(path).cells if cell.cell_type == "code"]
 
 
-def names_defined(tree):
-    """What a cell binds at its top level."""
-    names = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            names.add(node.id)
-        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            names.add(node.name)
-        elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            names.update((alias.asname or alias.name).split(".")[0] for alias in node.names)
-    return names
+def scopes(table):
+    yield table
+    for child in table.get_children():
+        yield from scopes(child)
 
 
-def names_read(tree):
-    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+def names_defined(source):
+    """What a cell binds for the cells after it."""
+    top = symtable.symtable(source, "cell", "exec")
+    return {name.get_name() for name in top.get_symbols() if name.is_assigned() or name.is_imported()}
+
+
+def names_read(source):
+    """What a cell reads of what stands outside its functions."""
+    top = symtable.symtable(source, "cell", "exec")
+    return {
+        name.get_name()
+        for scope in scopes(top)
+        for name in scope.get_symbols()
+        if name.is_referenced() and (scope is top or name.is_global())
+    }
 
 
 def test_there_are_notebooks():
@@ -80,14 +86,14 @@ def test_its_tags_are_known(path):
 def test_cells_without_tensorflow_use_nothing_that_needs_it(path):
     behind, here = set(), set()
     for cell in code_cells(path):
-        tree = ast.parse(cell.source)
+        defined = names_defined(cell.source)
         if "needs-tensorflow" in cell.metadata.get("tags", []):
-            behind |= names_defined(tree) - here
+            behind |= defined - here
         else:
-            here |= names_defined(tree)
-            behind -= names_defined(tree)
-            assert not names_read(tree) & behind, f"{path.stem}: {cell.source[:80]}"
-            assert "reference" not in cell.source, f"{path.stem}: {cell.source[:80]}"
+            here |= defined
+            behind -= defined
+            assert not names_read(cell.source) & behind, f"{path.stem}: {cell.source[:80]}"
+            assert "convbook.reference" not in cell.source, f"{path.stem}: {cell.source[:80]}"
 
 
 @each_notebook

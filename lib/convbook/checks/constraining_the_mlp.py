@@ -43,11 +43,9 @@ unshuffle = Exercise(
     ],
     mistakes={
         lambda shuffled, order: shuffled[order]: "That shuffles once more. Where did entry n of shuffled come from?",
-        lambda shuffled, order: shuffled: "That is still shuffled.",
+        lambda shuffled, order: shuffled: "That is still shuffled: nothing has moved.",
         lambda shuffled, order: np.sort(shuffled): "A row of pixels was not sorted to begin with; look at the order.",
         lambda shuffled, order: shuffled[::-1]: "Only one of all orders is undone by reversing.",
-        lambda shuffled, order: np.asarray(shuffled)[np.sort(order)]: "A sorted order is 0, 1, 2 and so on: "
-        "that moves nothing. What is needed is the order that undoes this one.",
     },
     hint="Entry n of shuffled is entry order[n] of the row. On which side of an assignment does order[n] belong?",
     praise="Every shuffle can be undone, so no information was lost.",
@@ -110,14 +108,12 @@ error_on_new = Exercise(
     _error_on_new,
     cases=[_examples(3, 6, seed=0), _examples(5, 6, seed=1), _examples(9, 6, seed=2)],
     mistakes={
-        lambda x, y, new_x, new_y: np.abs(x @ _fitted(x, y) - y).mean(): "That is the error on the pictures of the "
-        "fit. It says little about new ones.",
+        lambda x, y, new_x, new_y: np.abs(x @ _fitted(x, y) - y).mean(): "That error is almost zero, because it was "
+        "measured on the pictures of the fit. Fit on the old ones, measure on the new ones.",
         lambda x, y, new_x, new_y: ((new_x @ _fitted(x, y) - new_y) ** 2).mean(): "That is the mean square; take "
         "absolute values.",
         lambda x, y, new_x, new_y: np.abs(new_x @ _fitted(x, y) - new_y).sum(): "That is the sum of the errors, not "
         "their mean.",
-        lambda x, y, new_x, new_y: np.abs(new_x @ _fitted(new_x, new_y) - new_y).mean(): "The new pictures must not "
-        "be used for the fit.",
         lambda x, y, new_x, new_y: np.abs((new_x @ _fitted(x, y) - new_y).mean()): "Errors of both signs cancel; take "
         "absolute values before the mean.",
     },
