@@ -63,7 +63,7 @@ $(INSTALLED): requirements.txt lib/pyproject.toml
 		echo "$(PYTHON) cannot make virtual environments: its module venv or ensurepip is missing."; \
 		echo "On Debian and Ubuntu: sudo apt install python3-venv"; exit 1; }
 	@test -x $(BIN)/python && $(BIN)/python -c '$(SUITS)' 2>/dev/null || "$(PYTHON)" -m venv --clear $(VENV)
-	@echo "Installing into $(VENV) (about 2 GB, once) ..."
+	@echo "Installing into $(VENV) (nearly 3 GB, once) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt || { \
 		echo; echo "The packages could not be installed; the last lines above say which and why."; \
 		echo "Most often there is no network, or a proxy that pip does not know, or no room on the disk."; exit 1; }
