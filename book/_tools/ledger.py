@@ -126,7 +126,8 @@ def page() -> str:
     listed = claims()
     titles = {lesson: entry["title"] for lesson, entry in _listed()["lessons"].items()}
     answered = [claim for claim in listed if claim.id in found]
-    counts = ", ".join(f"{sum(c.verdict == v for c in answered)} {v}" for v in VERDICTS)
+    holds, corrected, measured = (sum(c.verdict == v for c in answered) for v in VERDICTS)
+    counts = f"{holds} hold, {corrected} are corrected, {measured} are measured"
     lines = [
         f"**{len(answered)} of {len(listed)} statements are answered so far**: {counts}.",
         "",
