@@ -344,7 +344,7 @@ def test_what_is_not_an_integer_is_refused_by_name(function, good, name, smalles
 
 @pytest.mark.parametrize(("function", "good", "name", "smallest"), EVERY_COUNT)
 def test_too_small_a_number_is_refused_by_name(function, good, name, smallest):
-    with pytest.raises(ValueError, match=rf"^{name}: got {smallest - 1}, expected at least {smallest}$"):
+    with pytest.raises(ValueError, match=rf"^{name}: got {smallest - 1}, expected an integer of at least {smallest}$"):
         function(**{**good, name: smallest - 1})
 
 
@@ -379,7 +379,7 @@ def test_a_padding_that_is_not_a_pair_is_refused(function, bad):
 @pytest.mark.parametrize("function", [shapes.padding_amounts, shapes.output_size])
 @pytest.mark.parametrize("bad", [(-1, 2), (2, -1)])
 def test_a_pair_with_a_negative_padding_is_refused(function, bad):
-    with pytest.raises(ValueError, match=r"^padding: got -1, expected at least 0"):
+    with pytest.raises(ValueError, match=r"^padding: got -1, expected an integer of at least 0"):
         function(padding=bad, size=9, kernel=3)
 
 
@@ -427,7 +427,7 @@ def test_each_entry_of_a_layer_is_checked(entry, name, bad):
 def test_a_layer_with_a_zero_is_refused_but_for_its_padding(entry, name):
     layer = [3, 1, 0, 1]
     layer[entry] = 0
-    with pytest.raises(ValueError, match=rf"^layers: {name} of layer 0: got 0, expected at least 1"):
+    with pytest.raises(ValueError, match=rf"^layers: {name} of layer 0: got 0, expected an integer of at least 1"):
         shapes.receptive_field([layer])
 
 

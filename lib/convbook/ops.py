@@ -16,7 +16,6 @@ Bad input is refused here, at the door, with a ``TypeError`` (wrong kind of thin
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeGuard
 
@@ -25,7 +24,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from convbook import algorithms
 from convbook.algorithms._arrays import Array
-from convbook.shapes import effective_kernel, output_size, padding_amounts
+from convbook.shapes import _integer, effective_kernel, output_size, padding_amounts
 
 __all__ = [
     "average_pool",
@@ -80,18 +79,6 @@ def _restore(outputs: Array, data_format: str | None, dtype: DTypeLike) -> Array
     if data_format == "channels_first":
         outputs = np.moveaxis(outputs, -1, 1)
     return np.ascontiguousarray(outputs, dtype=dtype)
-
-
-def _integer(value: Any, name: str, minimum: int, given: Any) -> int:
-    if isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name}: got {given!r}, expected integers")
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name}: got {given!r}, expected integers") from None
-    if number < minimum:
-        raise ValueError(f"{name}: got {given!r}, expected integers of at least {minimum}")
-    return number
 
 
 def _has_entries(value: Any) -> TypeGuard[Iterable[Any]]:

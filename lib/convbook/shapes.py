@@ -23,16 +23,20 @@ __all__ = [
 ]
 
 
-def _integer(value: Any, name: str, minimum: int) -> int:
-    """``value`` as an ``int`` of at least ``minimum``, or an error that names the argument."""
-    if isinstance(value, bool):
-        raise TypeError(f"{name}: got {value!r}, expected an integer")
+def _integer(value: Any, name: str, minimum: int, *given: Any) -> int:
+    """``value`` as an ``int`` of at least ``minimum``, or an error that names the argument.
+
+    Where ``value`` is one entry of an argument, ``given`` is the whole of it, to be shown in the error.
+    """
+    shown, kind = (given[0], "integers") if given else (value, "an integer")
     try:
-        number = operator.index(value)
+        number = None if isinstance(value, bool) else operator.index(value)
     except TypeError:
-        raise TypeError(f"{name}: got {value!r}, expected an integer") from None
+        number = None
+    if number is None:
+        raise TypeError(f"{name}: got {shown!r}, expected {kind}")
     if number < minimum:
-        raise ValueError(f"{name}: got {number}, expected at least {minimum}")
+        raise ValueError(f"{name}: got {shown!r}, expected {kind} of at least {minimum}")
     return number
 
 
