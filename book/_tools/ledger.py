@@ -12,6 +12,7 @@ something, and printing what it found as its last line. This module reads both, 
 from __future__ import annotations
 
 import ast
+import functools
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,11 +23,7 @@ import yaml
 
 BOOK = Path(__file__).resolve().parents[1]
 PLACE = "<!-- the ledger is written here -->"
-VERDICTS = {
-    "holds": "the cell shows it",
-    "corrected": "it is loose or wrong as written; the cell shows what is true",
-    "measured": "the documents assert it; the cell measures it",
-}
+VERDICTS = ("holds", "corrected", "measured")
 
 
 @dataclass(frozen=True)
@@ -51,6 +48,7 @@ class Answer:
     shown: str
 
 
+@functools.cache
 def _listed() -> dict[str, Any]:
     return yaml.safe_load((BOOK / "claims.yaml").read_text(encoding="utf-8"))
 

@@ -17,7 +17,8 @@ import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-BOOK = Path(__file__).resolve().parents[1]
+import ledger
+
 KEPT = {"text/plain", "text/html", "text/markdown", "text/latex"}
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
@@ -52,8 +53,7 @@ def main() -> int:
     parser.add_argument("--strip", action="store_true", help="store without running")
     parser.add_argument("notebooks", nargs="*", type=Path)
     arguments = parser.parse_args()
-    chosen = arguments.notebooks or sorted(p for p in BOOK.rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
-    for path in chosen:
+    for path in arguments.notebooks or ledger.notebooks():
         before = path.read_text(encoding="utf-8")
         notebook = nbformat.reads(before, as_version=4)
         if not arguments.strip:

@@ -321,10 +321,7 @@ def convolution(
     draw_grid(ax, outputs, OUTPUT, origin=(x, middle(outputs)), title="output", marked=cell, numbers=numbers)
     if explain and position is not None:
         seen = full[marked].reshape(weights.shape)
-        terms = " + ".join(
-            f"{_number(a)}·{_number(b) if b >= 0 else f'({_number(b)})'}"
-            for a, b in zip(seen.ravel(), weights.ravel(), strict=True)
-        )
+        terms = " + ".join(f"{_number(a)}·{_factor(b)}" for a, b in zip(seen.ravel(), weights.ravel(), strict=True))
         ax.text(width / 2, rows + 1.9, f"{terms} = {_number(outputs[position])}", ha="center", va="center",
                 fontsize=min(11, 11 * 44 / max(len(terms), 1)))  # fmt: skip
     return figure

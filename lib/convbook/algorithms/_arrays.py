@@ -30,3 +30,11 @@ def patches(
     extent = tuple(effective_kernel(k, d) for k, d in zip(kernel_size, dilation_rate, strict=True))
     views = sliding_window_view(inputs, extent, axis=(1, 2))
     return views[:, :: strides[0], :: strides[1], :, :: dilation_rate[0], :: dilation_rate[1]]
+
+
+def grouped_patches(inputs: Array, kernel: Array, strides: tuple[int, int], dilation_rate: tuple[int, int]) -> Array:
+    """Every window that ``kernel`` meets, by group of channels: a view of shape ``(B, oh, ow, g, C / g, kh, kw)``."""
+    kernel_height, kernel_width, group_channels, _ = kernel.shape
+    views = patches(inputs, (kernel_height, kernel_width), strides, dilation_rate)
+    groups = inputs.shape[3] // group_channels
+    return views.reshape(*views.shape[:3], groups, group_channels, kernel_height, kernel_width)

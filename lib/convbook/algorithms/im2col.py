@@ -11,17 +11,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from convbook.algorithms._arrays import Array, patches
+from convbook.algorithms._arrays import Array, grouped_patches
 
 
 def conv2d(inputs: Array, kernel: Array, strides: tuple[int, int], dilation_rate: tuple[int, int]) -> Array:
     """Cross-correlation by im2col; arguments and result as in :mod:`convbook.algorithms`."""
     kernel_height, kernel_width, group_channels, filters = kernel.shape
-    groups = inputs.shape[3] // group_channels
-    views = patches(inputs, (kernel_height, kernel_width), strides, dilation_rate)
-    batch, height, width = views.shape[:3]
+    views = grouped_patches(inputs, kernel, strides, dilation_rate)
+    batch, height, width, groups = views.shape[:4]
     # (g, B, oh, ow, kh, kw, c): the group first, so that each group is one product of the stack.
-    views = views.reshape(batch, height, width, groups, group_channels, kernel_height, kernel_width)
     ordered = views.transpose(3, 0, 1, 2, 5, 6, 4)
     columns = ordered.reshape(groups, batch * height * width, kernel_height * kernel_width * group_channels)
     by_group = kernel.reshape(-1, groups, filters // groups).transpose(1, 0, 2)

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from convbook.algorithms._arrays import Array, patches
+from convbook.algorithms._arrays import Array, grouped_patches
 
 
 def conv2d(inputs: Array, kernel: Array, strides: tuple[int, int], dilation_rate: tuple[int, int]) -> Array:
     """Cross-correlation over window views; arguments and result as in :mod:`convbook.algorithms`."""
     kernel_height, kernel_width, group_channels, filters = kernel.shape
-    groups = inputs.shape[3] // group_channels
-    views = patches(inputs, (kernel_height, kernel_width), strides, dilation_rate)
-    batch, height, width = views.shape[:3]
-    views = views.reshape(batch, height, width, groups, group_channels, kernel_height, kernel_width)
+    views = grouped_patches(inputs, kernel, strides, dilation_rate)
+    batch, height, width, groups = views.shape[:4]
     by_group = kernel.reshape(kernel_height, kernel_width, group_channels, groups, filters // groups)
     outputs: Array = np.einsum("bijgcxy,xycgl->bijgl", views, by_group)
     return outputs.reshape(batch, height, width, filters)
