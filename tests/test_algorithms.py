@@ -228,7 +228,7 @@ def test_a_name_runs_the_algorithm_of_that_name(method, monkeypatch):
 
 def test_each_name_is_the_file_the_algorithm_is_in():
     assert {name: algorithm.__module__ for name, algorithm in METHODS.items()} == {
-        name: f"convbook.algorithms.{name}" for name in ["naive", "windows", "im2col", "toeplitz", "fft"]
+        name: f"convbook.algorithms.{name}" for name in ["naive", "windows", "im2col", "banded", "toeplitz", "fft"]
     }
 
 

@@ -5,15 +5,19 @@ The rooms, each importing only those before it:
 ``shapes``      sizes, parameters, connections, receptive fields: arithmetic
 ``algorithms``  one file per way to convolve
 ``ops``         ``conv``, ``max_pool`` and their siblings
-``datasets``    MNIST, digits, a photograph
+``gradients``   of the operations in ``ops``
+``layers``      ``Conv2D``, ``Dense`` and their siblings: forward and backward
+``training``    losses, optimizers, ``fit``
+``models``      ``Sequential``, ``lenet5``
+``datasets``    MNIST, Fashion-MNIST, digits, a photograph
 ``figures``     the drawings of the book (needs matplotlib)
 ``checks``      the exercise checkers, one file per lesson
 ``reference``   the only module that imports Keras
 
-``import convbook`` brings the first three and costs NumPy and nothing else.
+``import convbook`` brings those down to ``models`` and costs NumPy and nothing else.
 """
 
-from convbook import algorithms, ops, shapes
+from convbook import algorithms, gradients, layers, models, ops, shapes, training
 
-__all__ = ["algorithms", "ops", "shapes"]
+__all__ = ["algorithms", "gradients", "layers", "models", "ops", "shapes", "training"]
 __version__ = "0.1.0"

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from convbook import algorithms
+from convbook.algorithms import pooling
 from convbook.algorithms._arrays import Array
 from convbook.shapes import _integer, effective_kernel, output_size, padding_amounts
 
@@ -141,7 +142,13 @@ def _check_fits(sizes: Sequence[int], kernel_size: Sequence[int], dilation_rate:
 def _pad(inputs: NDArray[Any], pairs: Pairs, value: float = 0.0) -> NDArray[Any]:
     if not any(before or after for before, after in pairs):
         return inputs
-    return np.pad(inputs, ((0, 0), *pairs, (0, 0)), constant_values=value)
+    # As np.pad does it, but in a tenth of the time for small arrays: this runs in every step of a training.
+    sizes = inputs.shape[1:-1]
+    sums = (before + size + after for size, (before, after) in zip(sizes, pairs, strict=True))
+    padded = np.full((inputs.shape[0], *sums, inputs.shape[-1]), value, inputs.dtype)
+    inside = tuple(slice(before, before + size) for size, (before, _) in zip(sizes, pairs, strict=True))
+    padded[(slice(None), *inside)] = inputs
+    return padded
 
 
 def _as_2d(array: NDArray[Any], axis: int) -> NDArray[Any]:
@@ -456,17 +463,8 @@ def _pool(
     _check_fits(sizes, pool, ones, pairs, "pool_size")
     dtype, compute = _common_dtypes(array)
 
-    def reduce(values: NDArray[Any], fold: np.ufunc, padding_value: float) -> Array:
-        padded = _pad(values, pairs, padding_value)
-        counts = [(padded.shape[1 + axis] - pool[axis]) // stride[axis] + 1 for axis in range(axes)]
-        total: Array | None = None
-        # One strided slice for each place within the window: prod(pool) passes over the output, no copies.
-        for offset in np.ndindex(*pool):
-            place = tuple(slice(o, o + (n - 1) * s + 1, s) for o, n, s in zip(offset, counts, stride, strict=True))
-            part = padded[(slice(None), *place)]
-            total = part.copy() if total is None else fold(total, part, out=total)
-        assert total is not None  # a pool has at least one place
-        return total
+    def reduce(values: NDArray[Any], ufunc: np.ufunc, padding_value: float) -> Array:
+        return pooling.fold(_pad(values, pairs, padding_value), pool, stride, ufunc)
 
     inside = np.ones((1, *sizes, 1), dtype=compute)
     return _restore(summarise(reduce, array.astype(compute, copy=False), inside), data_format, dtype)

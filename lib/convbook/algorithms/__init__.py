@@ -16,10 +16,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from convbook.algorithms import fft, im2col, naive, toeplitz, windows
+from convbook.algorithms import banded, fft, im2col, naive, toeplitz, windows
 from convbook.algorithms._arrays import Array
 
-__all__ = ["METHODS", "Algorithm", "choose", "fft", "im2col", "naive", "toeplitz", "windows"]
+__all__ = ["METHODS", "Algorithm", "banded", "choose", "fft", "im2col", "naive", "toeplitz", "windows"]
 
 Algorithm = Callable[[Array, Array, tuple[int, int], tuple[int, int]], Array]
 
@@ -27,6 +27,7 @@ METHODS: dict[str, Algorithm] = {
     "naive": naive.conv2d,
     "windows": windows.conv2d,
     "im2col": im2col.conv2d,
+    "banded": banded.conv2d,
     "toeplitz": toeplitz.conv2d,
     "fft": fft.conv2d,
 }

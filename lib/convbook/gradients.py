@@ -1,0 +1,259 @@
+"""The gradients of the operations in ``convbook.ops``: what backpropagation needs of each.
+
+Every function takes ``gradient``, the gradient of a scalar loss with respect to the output of the operation, and
+returns that with respect to one of its arguments, in that argument's shape. ``strides``, ``padding``,
+``data_format`` and ``dilation_rate`` mean what they mean there, and are to be those of the forward pass.
+
+Bad input is refused as in ``convbook.ops``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from convbook.algorithms import banded, pooling
+from convbook.algorithms._arrays import Array
+from convbook.ops import (
+    PaddingLike,
+    Pairs,
+    _as_2d,
+    _channels_last,
+    _check_fits,
+    _check_kernel,
+    _common_dtypes,
+    _pad,
+    _padding_pairs,
+    _per_axis,
+    _real_array,
+    _restore,
+)
+from convbook.shapes import _integer, output_size
+
+__all__ = ["average_pool", "conv_input", "conv_kernel", "max_pool"]
+
+
+def _shape(value: Any, name: str, rank: int | None = None) -> tuple[int, ...]:
+    """``value`` as a shape of rank 3 or 4, or of the ``rank`` asked for."""
+    if not isinstance(value, Sequence):
+        raise TypeError(f"{name}: got {value!r}, expected a shape such as (8, 28, 28, 1)")
+    shape = tuple(_integer(size, name, 0, value) for size in value)
+    if len(shape) != rank if rank is not None else len(shape) not in (3, 4):
+        raise ValueError(f"{name}: got {shape} of rank {len(shape)}, expected rank {rank or '3 or 4'}")
+    return shape
+
+
+def _check_gradient(gradient: NDArray[Any], expected: tuple[int, ...]) -> None:
+    if gradient.shape != expected:
+        raise ValueError(
+            f"gradient: got shape {gradient.shape}, expected {expected} (channels last), the shape of the output"
+        )
+
+
+def _windows(sizes: Sequence[int], kernel_size: Sequence[int], strides: int | Sequence[int] | None,
+             padding: PaddingLike, dilation_rate: int | Sequence[int],
+             name: str) -> tuple[tuple[int, ...], tuple[int, ...], Pairs, tuple[int, ...]]:  # fmt: skip
+    """Strides, dilations, paddings and output sizes of a sliding window, checked."""
+    axes = len(sizes)
+    stride = tuple(kernel_size) if strides is None else _per_axis(strides, "strides", axes)
+    dilation = _per_axis(dilation_rate, "dilation_rate", axes)
+    pairs = _padding_pairs(padding, sizes, kernel_size, stride, dilation)
+    _check_fits(sizes, kernel_size, dilation, pairs, name)
+    output = tuple(
+        output_size(n, k, s, pair, d)
+        for n, k, s, pair, d in zip(sizes, kernel_size, stride, pairs, dilation, strict=True)
+    )
+    return stride, dilation, pairs, output
+
+
+def _check_channels(channels: int, kernel_shape: tuple[int, ...], name: str) -> None:
+    group_channels, filters = kernel_shape[-2:]
+    if 0 in kernel_shape or channels % group_channels or filters % (channels // group_channels):
+        raise ValueError(
+            f"{name}: got {kernel_shape} for {channels} input channels, expected (..., c_in / groups, c_out) with "
+            "groups that divide both"
+        )
+
+
+def _unpad(padded: Array, pairs: Pairs, sizes: Sequence[int]) -> Array:
+    inside = tuple(slice(before, before + size) for (before, _), size in zip(pairs, sizes, strict=True))
+    return padded[(slice(None), *inside)]
+
+
+def conv_kernel(
+    inputs: ArrayLike,
+    gradient: ArrayLike,
+    kernel_shape: Sequence[int],
+    strides: int | Sequence[int] = 1,
+    padding: PaddingLike = "valid",
+    data_format: str | None = "channels_last",
+    dilation_rate: int | Sequence[int] = 1,
+) -> Array:
+    """The gradient of ``ops.conv(inputs, kernel, ...)`` with respect to ``kernel``.
+
+    ``dK[x, y, c, f]`` is the sum over images and places ``(i, j)`` of ``X[s i + d x, s j + d y, c] dY[i, j, f]``: the
+    input correlated with the output's gradient, whose elements a stride of ``s`` sets ``s`` pixels apart.
+
+    Args:
+        inputs: ``(B, H, W, C)`` or ``(B, L, C)``, as the convolution got them.
+        gradient: ``(B, oh, ow, c_out)`` or ``(B, ol, c_out)``, with respect to its output.
+        kernel_shape: ``(kh, kw, C / groups, c_out)`` or ``(k, C / groups, c_out)``.
+
+    Returns:
+        The gradient, of shape ``kernel_shape``.
+
+    Raises:
+        TypeError, ValueError: as :func:`convbook.ops.conv`; and where the shape of ``gradient`` is not that of the
+            output.
+
+    Source: document 004, "Invariance in deep learning" (the operation); LeCun et al. (1998), section II (shared
+    weights: the gradient is the sum over the places that share them).
+    """
+    array, change = _real_array(inputs, "inputs"), _real_array(gradient, "gradient")
+    array, change = _channels_last(array, data_format), _channels_last(change, data_format, "gradient")
+    axes = array.ndim - 2
+    shape = _shape(kernel_shape, "kernel_shape", axes + 2)
+    _check_channels(array.shape[-1], shape, "kernel_shape")
+    stride, dilation, pairs, output = _windows(
+        array.shape[1:-1], shape[:axes], strides, padding, dilation_rate, "kernel_shape"
+    )
+    _check_gradient(change, (array.shape[0], *output, shape[-1]))
+    dtype, compute = _common_dtypes(array, change)
+    padded = _pad(array.astype(compute, copy=False), pairs)
+    change = change.astype(compute, copy=False)
+    if axes == 1:
+        padded, change, shape_2d = _as_2d(padded, 1), _as_2d(change, 1), (1, *shape)
+        stride, dilation = (1, *stride), (1, *dilation)
+    else:
+        shape_2d = shape
+    result = banded.kernel_gradient(
+        padded, change, (shape_2d[0], shape_2d[1], shape_2d[2], shape_2d[3]), (stride[0], stride[1]),
+        (dilation[0], dilation[1]),
+    )  # fmt: skip
+    return np.ascontiguousarray(result.reshape(shape), dtype=dtype)
+
+
+def conv_input(
+    gradient: ArrayLike,
+    kernel: ArrayLike,
+    input_shape: Sequence[int],
+    strides: int | Sequence[int] = 1,
+    padding: PaddingLike = "valid",
+    data_format: str | None = "channels_last",
+    dilation_rate: int | Sequence[int] = 1,
+) -> Array:
+    """The gradient of ``ops.conv(inputs, kernel, ...)`` with respect to ``inputs``.
+
+    Each output sends its gradient back to the pixels of its window, weighted as it read them: a full convolution of
+    the output's gradient, its elements ``s`` pixels apart, with the kernel turned by 180 degrees.
+
+    Args:
+        gradient: ``(B, oh, ow, c_out)`` or ``(B, ol, c_out)``, with respect to the output.
+        kernel: ``(kh, kw, C / groups, c_out)`` or ``(k, C / groups, c_out)``.
+        input_shape: ``(B, H, W, C)`` or ``(B, L, C)``, in ``data_format``: several inputs give one output shape.
+
+    Returns:
+        The gradient, of shape ``input_shape``. Pixels that no window reads get 0.
+
+    Raises:
+        TypeError, ValueError: as :func:`conv_kernel`.
+
+    Source: Dumoulin and Visin (2016), chapter 4.
+    """
+    change, weights = _real_array(gradient, "gradient"), _real_array(kernel, "kernel")
+    change = _channels_last(change, data_format, "gradient")
+    shape = _shape(input_shape, "input_shape", change.ndim)
+    if data_format == "channels_first":
+        shape = (shape[0], *shape[2:], shape[1])
+    axes = len(shape) - 2
+    _check_kernel(weights, axes)
+    _check_channels(shape[-1], weights.shape, "kernel")
+    sizes = shape[1:-1]
+    stride, dilation, pairs, output = _windows(sizes, weights.shape[:axes], strides, padding, dilation_rate, "kernel")
+    _check_gradient(change, (shape[0], *output, weights.shape[-1]))
+    dtype, compute = _common_dtypes(change, weights)
+    change, weights = change.astype(compute, copy=False), weights.astype(compute, copy=False)
+    padded = tuple(before + size + after for size, (before, after) in zip(sizes, pairs, strict=True))
+    if axes == 1:
+        change, weights = _as_2d(change, 1), _as_2d(weights, 0)
+        padded, stride, dilation = (1, *padded), (1, *stride), (1, *dilation)
+    result = banded.input_gradient(
+        change, weights, (shape[0], padded[0], padded[1], shape[-1]), (stride[0], stride[1]), (dilation[0], dilation[1])
+    )
+    if axes == 1:
+        result = result[:, 0]
+    return _restore(_unpad(result, pairs, sizes), data_format, dtype)
+
+
+def _pool(inputs: ArrayLike, gradient: ArrayLike, pool_size: int | Sequence[int],
+          strides: int | Sequence[int] | None, padding: PaddingLike, data_format: str | None,
+          maximum: bool) -> Array:  # fmt: skip
+    """The gradient of a pooling; the values of ``inputs`` matter only for the maximum."""
+    array, change = _real_array(inputs, "inputs"), _real_array(gradient, "gradient")
+    array, change = _channels_last(array, data_format), _channels_last(change, data_format, "gradient")
+    axes, sizes = array.ndim - 2, array.shape[1:-1]
+    pool = _per_axis(pool_size, "pool_size", axes)
+    stride, _, pairs, output = _windows(sizes, pool, strides, padding, 1, "pool_size")
+    _check_gradient(change, (array.shape[0], *output, array.shape[-1]))
+    dtype, compute = _common_dtypes(array, change)
+    change = change.astype(compute, copy=False)
+    padded = _pad(array.astype(compute, copy=False), pairs, -np.inf if maximum else 0.0)
+    if not maximum:
+        inside = _pad(np.ones((1, *sizes, 1), compute), pairs)
+        share = change / pooling.fold(inside, pool, stride, np.add)
+        result = pooling.share_gradient(share, padded.shape, pool, stride)
+    else:
+        largest = pooling.fold(padded, pool, stride, np.maximum)
+        result = pooling.winner_gradient(padded, largest, change, pool, stride)
+    return _restore(_unpad(result, pairs, sizes), data_format, dtype)
+
+
+def max_pool(
+    inputs: ArrayLike,
+    gradient: ArrayLike,
+    pool_size: int | Sequence[int],
+    strides: int | Sequence[int] | None = None,
+    padding: PaddingLike = "valid",
+    data_format: str | None = "channels_last",
+) -> Array:
+    """The gradient of ``ops.max_pool(inputs, ...)``: each window's goes to its largest pixel.
+
+    Of several that are equally large the first one gets it, row by row, as in TensorFlow. A pixel that is the
+    largest of several windows gets the sum.
+
+    Args:
+        inputs: ``(B, H, W, C)`` or ``(B, L, C)``, as the pooling got them.
+        gradient: ``(B, oh, ow, C)`` or ``(B, ol, C)``, with respect to its output.
+
+    Returns:
+        The gradient, in the shape of ``inputs``.
+
+    Raises:
+        TypeError, ValueError: as :func:`convbook.ops.max_pool`; and where the shape of ``gradient`` is not that of
+            the output.
+    """
+    return _pool(inputs, gradient, pool_size, strides, padding, data_format, True)
+
+
+def average_pool(
+    gradient: ArrayLike,
+    input_shape: Sequence[int],
+    pool_size: int | Sequence[int],
+    strides: int | Sequence[int] | None = None,
+    padding: PaddingLike = "valid",
+    data_format: str | None = "channels_last",
+) -> Array:
+    """The gradient of ``ops.average_pool``: each window's, shared equally among its real pixels.
+
+    Args:
+        gradient: ``(B, oh, ow, C)`` or ``(B, ol, C)``, with respect to the output.
+        input_shape: ``(B, H, W, C)`` or ``(B, L, C)``, in ``data_format``. The values do not matter.
+
+    The result, and the errors, are those of :func:`max_pool`.
+    """
+    shape = _shape(input_shape, "input_shape")
+    blank = np.broadcast_to(np.zeros((), np.asarray(gradient).dtype), shape)
+    return _pool(blank, gradient, pool_size, strides, padding, data_format, False)

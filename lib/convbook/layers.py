@@ -1,0 +1,725 @@
+"""Layers that compute and learn: constructed, named and weighted as in Keras.
+
+A layer is built for an input shape (without that, by its first input), computes with ``forward`` and hands a
+gradient back with ``backward``, which also leaves the gradients of its own weights in ``layer.gradients``, in the
+order of ``layer.weights``. Weights have Keras's shapes and order, so ``get_weights`` and ``set_weights`` pass them
+between a layer here and its namesake there. Images are ``(B, H, W, C)``; shapes begin with the batch, ``None``
+where it is open.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import math
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from convbook import ops
+from convbook.algorithms import banded, pooling
+from convbook.algorithms._arrays import Array
+from convbook.ops import PaddingLike, _padding_pairs, _per_axis, _real_array
+from convbook.shapes import _integer, conv_multiplications, dense_multiplications, output_size
+
+__all__ = [
+    "Activation",
+    "AveragePooling2D",
+    "Conv2D",
+    "Dense",
+    "DepthwiseConv2D",
+    "Dropout",
+    "Flatten",
+    "GlobalAveragePooling2D",
+    "Input",
+    "Layer",
+    "MaxPooling2D",
+]
+
+Shape = tuple[int | None, ...]
+# As text, because naming the generator here would import numpy.random with the library.
+Initializer: TypeAlias = "str | Callable[[tuple[int, ...], np.random.Generator], ArrayLike]"
+
+# --- what the layers share ------------------------------------------------------------------------------------
+
+
+def _uniform(scale: float, use_output: bool) -> Callable[[tuple[int, ...], np.random.Generator], Array]:
+    def draw(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+        places = math.prod(shape[:-2])
+        fan = (places * (shape[-2] + shape[-1])) / 2 if use_output else places * shape[-2]
+        limit = math.sqrt(3 * scale / fan)
+        return rng.uniform(-limit, limit, shape)
+
+    return draw
+
+
+# Uniform between -a and a, with a**2 = 3 * scale / fan, as Keras has them: Glorot and Bengio (2010), equation 16,
+# and He et al. (2015), equation 10.
+_INITIALIZERS: dict[str, Callable[[tuple[int, ...], np.random.Generator], ArrayLike]] = {
+    "zeros": lambda shape, rng: np.zeros(shape),
+    "ones": lambda shape, rng: np.ones(shape),
+    "glorot_uniform": _uniform(1.0, True),
+    "he_uniform": _uniform(2.0, False),
+    "lecun_uniform": _uniform(1.0, False),
+}
+
+
+def _check_initializer(value: Initializer, name: str) -> Initializer:
+    if not callable(value) and value not in _INITIALIZERS:
+        raise ValueError(f"{name}: got {value!r}, expected one of {', '.join(map(repr, _INITIALIZERS))} or a function")
+    return value
+
+
+def _softmax(inputs: Array) -> Array:
+    # Without the largest score taken away first, exp would overflow from 89 on in float32.
+    powers = np.exp(inputs - inputs.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
+# Each activation, and the gradient of its input from that of its output and the output itself.
+_ACTIVATIONS: dict[str, tuple[Callable[[Array], Array], Callable[[Array, Array], Array]]] = {
+    "linear": (lambda x: x, lambda gradient, y: gradient),
+    "relu": (lambda x: np.maximum(x, 0), lambda gradient, y: gradient * (y > 0)),
+    "tanh": (np.tanh, lambda gradient, y: gradient * (1 - y * y)),
+    # By way of tanh, which does not overflow where exp(-x) would.
+    "sigmoid": (lambda x: (1 + np.tanh(x / 2)) / 2, lambda gradient, y: gradient * y * (1 - y)),
+    "softmax": (_softmax, lambda gradient, y: y * (gradient - (gradient * y).sum(axis=-1, keepdims=True))),
+}
+
+
+def _check_activation(value: str | None) -> str:
+    name = "linear" if value is None else value
+    if not isinstance(name, str) or name not in _ACTIVATIONS:
+        raise ValueError(f"activation: got {value!r}, expected None or one of {', '.join(map(repr, _ACTIVATIONS))}")
+    return name
+
+
+def _check_data_format(value: str | None) -> None:
+    if value not in (None, "channels_last"):
+        raise ValueError(f'data_format: got {value!r}, expected "channels_last", the only one that layers compute in')
+
+
+def _image(input_shape: Shape) -> tuple[int | None, int, int, int]:
+    """``input_shape`` as that of a batch of images."""
+    if len(input_shape) != 4:
+        raise ValueError(f"input_shape: got {input_shape} of rank {len(input_shape)}, expected images, (B, H, W, C)")
+    batch, *rest = input_shape
+    height, width, channels = (_integer(size, "input_shape", 1, input_shape) for size in rest)
+    return batch, height, width, channels
+
+
+def _inside(padded: Array, pairs: ops.Pairs) -> Array:
+    """``padded`` without its padding."""
+    (top, bottom), (left, right) = pairs
+    return padded[:, top : padded.shape[1] - bottom, left : padded.shape[2] - right]
+
+
+class Input:
+    """The shape of one example, as the first entry of a ``Sequential``: ``Input((28, 28, 1))``."""
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        if not isinstance(shape, Sequence) or isinstance(shape, str):
+            raise TypeError(f"shape: got {shape!r}, expected the shape of one example, such as (28, 28, 1)")
+        self.shape = tuple(_integer(size, "shape", 1, shape) for size in shape)
+
+
+class Layer:
+    """What every layer has. A subclass defines ``forward`` and ``backward``, and what else differs.
+
+    Args:
+        name: its name in a model; by default made from the class, such as ``"conv2d_1"``.
+        dtype: of its weights and outputs, ``"float32"`` by default.
+    """
+
+    weight_names: ClassVar[tuple[str, ...]] = ()
+    # What the constructor took, for saving: (argument, attribute) where the two have the same name.
+    config: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, name: str | None = None, dtype: str | None = None) -> None:
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"name: got {name!r}, expected a string")
+        self.name = name or self.default_name()
+        self.given_name = name
+        self.dtype = np.dtype(dtype or "float32")
+        if self.dtype not in (np.float32, np.float64):
+            raise ValueError(f'dtype: got {dtype!r}, expected "float32" or "float64"')
+        self.input_shape: Shape | None = None
+        self.gradients: list[Array] = []
+        self._seen: Any = None
+
+    def default_name(self) -> str:
+        """The class's name as Keras writes it: ``"max_pooling2d"``."""
+        return re.sub("(?<=[a-z])(?=[A-Z])", "_", type(self).__name__).lower()
+
+    def build(self, input_shape: Shape, rng: np.random.Generator | None = None) -> None:
+        """Make the weights for inputs of ``input_shape``, the batch first, drawn from ``rng``.
+
+        Raises:
+            ValueError: the layer cannot take such inputs, or is built for others already.
+        """
+        shape = (None, *input_shape[1:])
+        if self.input_shape is not None:
+            if self.input_shape != shape:
+                raise ValueError(f"input_shape: got {shape}, but {self.name} is built for {self.input_shape}")
+            return
+        self.compute_output_shape(shape)
+        self.make_weights(shape, rng or np.random.default_rng())
+        self.input_shape = shape
+
+    def make_weights(self, input_shape: Shape, rng: np.random.Generator) -> None:
+        """Set the attributes that ``weight_names`` lists; by default there are none."""
+
+    def draw(self, initializer: Initializer, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+        """Initial values of a weight, in the layer's dtype."""
+        function = initializer if callable(initializer) else _INITIALIZERS[initializer]
+        values = np.array(function(shape, rng), self.dtype)
+        if values.shape != shape:
+            raise ValueError(f"initializer: gave shape {values.shape}, expected {shape}")
+        return values
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """The shape of the output for inputs of ``input_shape``; by default the same.
+
+        Raises:
+            ValueError: the layer cannot take such inputs.
+        """
+        return input_shape
+
+    def forward(self, inputs: ArrayLike, training: bool = False) -> Array:
+        """The layer's output; what ``backward`` needs of it is kept until the next call."""
+        raise NotImplementedError
+
+    def backward(self, gradient: Array) -> Array:
+        """The gradient with respect to the inputs of the last ``forward``; sets ``self.gradients``."""
+        raise NotImplementedError
+
+    def backward_weights(self, gradient: Array) -> None:
+        """``backward`` without its result, for a first layer: nobody asks for the gradient of the data."""
+        self.backward(gradient)
+
+    def __call__(self, inputs: ArrayLike, training: bool = False) -> Array:
+        """The same as ``forward``."""
+        return self.forward(inputs, training)
+
+    def take(self, inputs: ArrayLike) -> Array:
+        """``inputs`` as an array of the layer's dtype, checked against the shape it is built for."""
+        array = _real_array(inputs, "inputs").astype(self.dtype, copy=False)
+        if self.input_shape is None:
+            self.build(array.shape)
+        elif array.shape[1:] != self.input_shape[1:]:
+            raise ValueError(f"inputs: got shape {array.shape}, but {self.name} is built for {self.input_shape}")
+        return array
+
+    @property
+    def seen(self) -> Any:
+        """What the last ``forward`` kept."""
+        if self._seen is None:
+            raise RuntimeError(f"{self.name}: backward needs a forward before it")
+        return self._seen
+
+    @property
+    def weights(self) -> list[Array]:
+        """The arrays themselves, in Keras's order."""
+        return [getattr(self, name) for name in self.weight_names if getattr(self, name, None) is not None]
+
+    def get_weights(self) -> list[Array]:
+        """Copies of the weights, in Keras's order."""
+        return [weight.copy() for weight in self.weights]
+
+    def set_weights(self, weights: Sequence[ArrayLike]) -> None:
+        """Copy ``weights`` in, in Keras's order.
+
+        Raises:
+            ValueError: their number or shapes are not those of the layer's, or it is not built.
+        """
+        new = [np.asarray(weight) for weight in weights]
+        found, expected = [array.shape for array in new], [array.shape for array in self.weights]
+        if self.input_shape is None:
+            raise ValueError(f"{self.name}: has no weights before it is built; call build(input_shape) first")
+        if found != expected:
+            raise ValueError(f"weights: got shapes {found} for {self.name}, expected {expected}")
+        for old, array in zip(self.weights, new, strict=True):
+            old[...] = array
+
+    def count_params(self) -> int:
+        """The number of weights and biases."""
+        return sum(weight.size for weight in self.weights)
+
+    def multiply_adds(self, input_shape: Shape) -> int:
+        """Multiplications with a weight, for one example; padded pixels are counted like the others."""
+        return 0
+
+    def window(self, input_shape: Shape) -> list[tuple[int, int, int, int]] | None:
+        """``(kernel, stride, padding, dilation)`` along each spatial axis; ``None`` if it sees all of its input."""
+        return [(1, 1, 0, 1)] * 2
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that construct the layer anew."""
+        return {
+            **{key: getattr(self, key) for key in self.config},
+            "name": self.given_name,
+            "dtype": self.dtype.name,
+        }
+
+    def replica(self, seed: int) -> Layer:
+        """The layer again with the same weight arrays, but memory and gradients of its own (for another thread)."""
+        return copy.copy(self)
+
+
+# --- convolutions ---------------------------------------------------------------------------------------------
+
+
+class _Convolution(Layer):
+    """What Conv2D and DepthwiseConv2D share: windows, bias, activation."""
+
+    weight_names = ("kernel", "bias")
+    kernel: Array
+    bias: Array | None
+
+    def __init__(self, kernel_size: int | Sequence[int], strides: int | Sequence[int], padding: PaddingLike,
+                 data_format: str | None, dilation_rate: int | Sequence[int], activation: str | None, use_bias: bool,
+                 bias_initializer: Initializer, name: str | None, dtype: str | None) -> None:  # fmt: skip
+        super().__init__(name, dtype)
+        _check_data_format(data_format)
+        self.kernel_size = _per_axis(kernel_size, "kernel_size", 2)
+        self.strides = _per_axis(strides, "strides", 2)
+        self.dilation_rate = _per_axis(dilation_rate, "dilation_rate", 2)
+        self._step, self._spread = (self.strides[0], self.strides[1]), (self.dilation_rate[0], self.dilation_rate[1])
+        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
+            raise ValueError(
+                f"strides: got {strides!r} with dilation_rate {dilation_rate!r}, expected one of the two to be 1"
+            )
+        _padding_pairs(padding, (1, 1), self.kernel_size, self.strides, self.dilation_rate)  # refuses a wrong one
+        self.padding = padding
+        self.activation = _check_activation(activation)
+        self.use_bias = bool(use_bias)
+        self.bias_initializer = _check_initializer(bias_initializer, "bias_initializer")
+        self.bias = None
+
+    def _sizes(self, height: int, width: int) -> tuple[int, int]:
+        pairs = self._pairs(height, width)
+        rows, columns = (
+            output_size(n, k, s, pair, d)
+            for n, k, s, pair, d in zip(
+                (height, width), self.kernel_size, self.strides, pairs, self.dilation_rate, strict=True
+            )
+        )
+        return rows, columns
+
+    def _pairs(self, height: int, width: int) -> ops.Pairs:
+        return _padding_pairs(self.padding, (height, width), self.kernel_size, self.strides, self.dilation_rate)
+
+    def window(self, input_shape: Shape) -> list[tuple[int, int, int, int]]:
+        _, height, width, _ = _image(input_shape)
+        pairs = self._pairs(height, width)
+        return [(self.kernel_size[a], self.strides[a], pairs[a][0], self.dilation_rate[a]) for a in (0, 1)]
+
+    def _grouped_kernel(self) -> Array:
+        """The kernel as ``ops.conv`` takes it, ``(kh, kw, C / groups, c_out)``."""
+        return self.kernel
+
+    @functools.cached_property
+    def _padding(self) -> ops.Pairs:
+        assert self.input_shape is not None
+        _, height, width, _ = _image(self.input_shape)
+        return self._pairs(height, width)
+
+    # Shapes and arguments are checked when the layer is built and at take(), so what follows goes past the doors of
+    # ops and gradients, whose checks would take a third of the time of a training step.
+    def forward(self, inputs: ArrayLike, training: bool = False) -> Array:
+        padded = ops._pad(self.take(inputs), self._padding)
+        outputs = banded.conv2d(padded, self._grouped_kernel(), self._step, self._spread)
+        if self.bias is not None:
+            # Whole rows at once: adding a few numbers at a time would take five times as long.
+            rows = outputs.reshape(-1, math.prod(outputs.shape[2:]))
+            rows += np.tile(self.bias, outputs.shape[2])
+        outputs = _ACTIVATIONS[self.activation][0](outputs)
+        self._seen = padded, outputs
+        return outputs
+
+    def backward_weights(self, gradient: Array) -> None:
+        self._backward(gradient)
+
+    def _backward(self, gradient: Array) -> Array:
+        padded, outputs = self.seen
+        gradient = _ACTIVATIONS[self.activation][1](gradient, outputs)
+        kernel = self._grouped_kernel()
+        shape = (kernel.shape[0], kernel.shape[1], kernel.shape[2], kernel.shape[3])
+        change = banded.kernel_gradient(padded, gradient, shape, self._step, self._spread)
+        self.gradients = [change.reshape(self.kernel.shape)]
+        if self.bias is not None:
+            self.gradients.append(gradient.sum(axis=1).sum(axis=(0, 1)))
+        return gradient
+
+    def backward(self, gradient: Array) -> Array:
+        gradient, shape = self._backward(gradient), self.seen[0].shape
+        padded = banded.input_gradient(gradient, self._grouped_kernel(), shape, self._step, self._spread)
+        return _inside(padded, self._padding)
+
+
+class Conv2D(_Convolution):
+    """A bank of filters slid over images, ``(B, H, W, C)`` to ``(B, oh, ow, filters)``.
+
+    Args:
+        filters, kernel_size, strides, padding, dilation_rate, groups, activation, use_bias: as in Keras; ``padding``
+            may also be numbers, as in :func:`convbook.ops.conv`.
+        data_format: ``"channels_last"``, the only one.
+        kernel_initializer, bias_initializer: ``"glorot_uniform"``, ``"he_uniform"``, ``"lecun_uniform"``,
+            ``"zeros"``, ``"ones"``, or a function of a shape and a generator.
+
+    Weights: kernel ``(kh, kw, C / groups, filters)``, bias ``(filters,)``.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong kind or value; strides and dilation both above 1.
+
+    Source: document 004, "Channels"; document 002, "Convolutional Layer".
+    """
+
+    config = ("filters", "kernel_size", "strides", "padding", "dilation_rate", "groups", "activation", "use_bias",
+              "kernel_initializer", "bias_initializer")  # fmt: skip
+
+    def __init__(self, filters: int, kernel_size: int | Sequence[int], strides: int | Sequence[int] = (1, 1),
+                 padding: PaddingLike = "valid", data_format: str | None = None,
+                 dilation_rate: int | Sequence[int] = (1, 1), groups: int = 1, activation: str | None = None,
+                 use_bias: bool = True, kernel_initializer: Initializer = "glorot_uniform",
+                 bias_initializer: Initializer = "zeros", *, name: str | None = None,
+                 dtype: str | None = None) -> None:  # fmt: skip
+        super().__init__(kernel_size, strides, padding, data_format, dilation_rate, activation, use_bias,
+                         bias_initializer, name, dtype)  # fmt: skip
+        self.filters = _integer(filters, "filters", 1)
+        self.groups = _integer(groups, "groups", 1)
+        if self.filters % self.groups:
+            raise ValueError(f"groups: got {groups}, expected a divisor of filters = {filters}")
+        self.kernel_initializer = _check_initializer(kernel_initializer, "kernel_initializer")
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        batch, height, width, channels = _image(input_shape)
+        if channels % self.groups:
+            raise ValueError(f"groups: got {self.groups}, expected a divisor of the {channels} input channels")
+        return (batch, *self._sizes(height, width), self.filters)
+
+    def make_weights(self, input_shape: Shape, rng: np.random.Generator) -> None:
+        channels = _image(input_shape)[3]
+        shape = (*self.kernel_size, channels // self.groups, self.filters)
+        self.kernel = self.draw(self.kernel_initializer, shape, rng)
+        self.bias = self.draw(self.bias_initializer, (self.filters,), rng) if self.use_bias else None
+
+    def multiply_adds(self, input_shape: Shape) -> int:
+        _, height, width, channels = _image(input_shape)
+        return conv_multiplications(self._sizes(height, width), self.kernel_size, channels, self.filters, self.groups)
+
+
+class DepthwiseConv2D(_Convolution):
+    """Filters that see one channel each: ``(B, H, W, C)`` to ``(B, oh, ow, C * depth_multiplier)``.
+
+    Args:
+        depth_multiplier: filters for each channel.
+
+    The other arguments are those of :class:`Conv2D`, the order Keras's.
+
+    Weights: kernel ``(kh, kw, C, depth_multiplier)``, bias ``(C * depth_multiplier,)``.
+
+    Source: document 003, "How do we take advantage of having separable kernels" (MobileNet).
+    """
+
+    config = ("kernel_size", "strides", "padding", "depth_multiplier", "dilation_rate", "activation", "use_bias",
+              "depthwise_initializer", "bias_initializer")  # fmt: skip
+
+    def __init__(self, kernel_size: int | Sequence[int], strides: int | Sequence[int] = (1, 1),
+                 padding: PaddingLike = "valid", depth_multiplier: int = 1, data_format: str | None = None,
+                 dilation_rate: int | Sequence[int] = (1, 1), activation: str | None = None, use_bias: bool = True,
+                 depthwise_initializer: Initializer = "glorot_uniform", bias_initializer: Initializer = "zeros", *,
+                 name: str | None = None, dtype: str | None = None) -> None:  # fmt: skip
+        super().__init__(kernel_size, strides, padding, data_format, dilation_rate, activation, use_bias,
+                         bias_initializer, name, dtype)  # fmt: skip
+        self.depth_multiplier = _integer(depth_multiplier, "depth_multiplier", 1)
+        self.depthwise_initializer = _check_initializer(depthwise_initializer, "depthwise_initializer")
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        batch, height, width, channels = _image(input_shape)
+        return (batch, *self._sizes(height, width), channels * self.depth_multiplier)
+
+    def make_weights(self, input_shape: Shape, rng: np.random.Generator) -> None:
+        channels = _image(input_shape)[3]
+        self.kernel = self.draw(self.depthwise_initializer, (*self.kernel_size, channels, self.depth_multiplier), rng)
+        filters = channels * self.depth_multiplier
+        self.bias = self.draw(self.bias_initializer, (filters,), rng) if self.use_bias else None
+
+    def multiply_adds(self, input_shape: Shape) -> int:
+        _, height, width, channels = _image(input_shape)
+        return conv_multiplications(
+            self._sizes(height, width), self.kernel_size, channels, channels * self.depth_multiplier, channels
+        )
+
+    def _grouped_kernel(self) -> Array:
+        return self.kernel.reshape(*self.kernel_size, 1, -1)
+
+
+# --- poolings -------------------------------------------------------------------------------------------------
+
+
+class _Pooling(Layer):
+    config = ("pool_size", "strides", "padding")
+
+    def __init__(self, pool_size: int | Sequence[int] = (2, 2), strides: int | Sequence[int] | None = None,
+                 padding: PaddingLike = "valid", data_format: str | None = None, name: str | None = None,
+                 dtype: str | None = None) -> None:  # fmt: skip
+        super().__init__(name, dtype)
+        _check_data_format(data_format)
+        self.pool_size = _per_axis(pool_size, "pool_size", 2)
+        self.strides = self.pool_size if strides is None else _per_axis(strides, "strides", 2)
+        pairs = _padding_pairs(padding, (1, 1), self.pool_size, self.strides, (1, 1))
+        if not isinstance(padding, str) and any(max(pair) >= k for pair, k in zip(pairs, self.pool_size, strict=True)):
+            raise ValueError(f"padding: got {padding!r}, expected less than the pool, {self.pool_size}")
+        self.padding = padding
+
+    def _pairs(self, height: int, width: int) -> ops.Pairs:
+        return _padding_pairs(self.padding, (height, width), self.pool_size, self.strides, (1, 1))
+
+    @functools.cached_property
+    def _padding(self) -> ops.Pairs:
+        assert self.input_shape is not None
+        _, height, width, _ = _image(self.input_shape)
+        return self._pairs(height, width)
+
+    def window(self, input_shape: Shape) -> list[tuple[int, int, int, int]]:
+        _, height, width, _ = _image(input_shape)
+        pairs = self._pairs(height, width)
+        return [(self.pool_size[a], self.strides[a], pairs[a][0], 1) for a in (0, 1)]
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        batch, height, width, channels = _image(input_shape)
+        pairs = self._pairs(height, width)
+        sizes = (
+            output_size(n, k, s, pair)
+            for n, k, s, pair in zip((height, width), self.pool_size, self.strides, pairs, strict=True)
+        )
+        return (batch, *sizes, channels)
+
+
+class MaxPooling2D(_Pooling):
+    """The largest value of each window, channel by channel: ``(B, H, W, C)`` to ``(B, oh, ow, C)``.
+
+    Args:
+        pool_size, strides, padding: as in :func:`convbook.ops.max_pool`; ``strides=None`` means ``pool_size``.
+
+    Source: document 002, "Pooling Layer".
+    """
+
+    def forward(self, inputs: ArrayLike, training: bool = False) -> Array:
+        padded = ops._pad(self.take(inputs), self._padding, -math.inf)
+        outputs = pooling.fold(padded, self.pool_size, self.strides, np.maximum)
+        self._seen = padded, outputs
+        return outputs
+
+    def backward(self, gradient: Array) -> Array:
+        padded, outputs = self.seen
+        result = pooling.winner_gradient(padded, outputs, gradient, self.pool_size, self.strides)
+        return _inside(result, self._padding)
+
+
+class AveragePooling2D(_Pooling):
+    """The mean of each window, over its real pixels: ``(B, H, W, C)`` to ``(B, oh, ow, C)``.
+
+    Arguments as for :class:`MaxPooling2D`.
+
+    Source: document 001, "Pooling".
+    """
+
+    @functools.cached_property
+    def _counts(self) -> Array:
+        """The real pixels in each window, ``(1, oh, ow, 1)``."""
+        assert self.input_shape is not None
+        _, height, width, _ = _image(self.input_shape)
+        inside = ops._pad(np.ones((1, height, width, 1), self.dtype), self._padding)
+        return pooling.fold(inside, self.pool_size, self.strides, np.add)
+
+    def forward(self, inputs: ArrayLike, training: bool = False) -> Array:
+        padded = ops._pad(self.take(inputs), self._padding)
+        self._seen = padded.shape
+        return np.asarray(pooling.fold(padded, self.pool_size, self.strides, np.add) / self._counts)
+
+    def backward(self, gradient: Array) -> Array:
+        share = gradient / self._counts
+        result = pooling.share_gradient(share, self.seen, self.pool_size, self.strides)
+        return _inside(result, self._padding)
+
+
+class GlobalAveragePooling2D(Layer):
+    """The mean of each channel: ``(B, H, W, C)`` to ``(B, C)``.
+
+    Source: document 003, "Pooling".
+    """
+
+    def __init__(self, data_format: str | None = None, *, name: str | None = None, dtype: str | None = None) -> None:
+        super().__init__(name, dtype)
+        _check_data_format(data_format)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        batch, _, _, channels = _image(input_shape)
+        return (batch, channels)
+
+    def window(self, input_shape: Shape) -> None:
+        return None
+
+    def forward(self, inputs: ArrayLike, training: bool = False) -> Array:
+        array = self.take(inputs)
+        self._seen = array.shape
+        return ops.global_average_pool(array)
+
+    def backward(self, gradient: Array) -> Array:
+        _, height, width, _ = shape = self.seen
+        share = np.asarray(gradient, self.dtype)[:, np.newaxis, np.newaxis] / self.dtype.type(height * width)
+        return np.broadcast_to(share, shape).copy()
+
+
+# --- the others -----------------------------------------------------------------------------------------------
+
+
+class Flatten(Layer):
+    """Each example as one vector: ``(B, H, W, C)`` to ``(B, H * W * C)``."""
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        batch, *rest = input_shape
+        return (batch, math.prod(_integer(size, "input_shape", 1, input_shape) for size in rest))
+
+    def window(self, input_shape: Shape) -> list[tuple[int, int, int, int]] | None:
+        return None if len(input_shape) == 4 and input_shape[1:3] != (1, 1) else super().window(input_shape)
+
+    def forward(self, inputs: ArrayLike, training: bool = False) -> Array:
+        array = self.take(inputs)
+        self._seen = array.shape
+        return array.reshape(len(array), math.prod(array.shape[1:]))
+
+    def backward(self, gradient: Array) -> Array:
+        return gradient.reshape(self.seen)
+
+
+class Dense(Layer):
+    """A fully connected layer: ``(B, n)`` to ``(B, units)``.
+
+    Args:
+        units, activation, use_bias: as in Keras.
+        kernel_initializer, bias_initializer: as for :class:`Conv2D`.
+
+    Weights: kernel ``(n, units)``, bias ``(units,)``.
+
+    Source: document 004, "Constraining the MLP".
+    """
+
+    weight_names = ("kernel", "bias")
+    config = ("units", "activation", "use_bias", "kernel_initializer", "bias_initializer")
+    kernel: Array
+    bias: Array | None
+
+    def __init__(self, units: int, activation: str | None = None, use_bias: bool = True,
+                 kernel_initializer: Initializer = "glorot_uniform", bias_initializer: Initializer = "zeros", *,
+                 name: str | None = None, dtype: str | None = None) -> None:  # fmt: skip
+        super().__init__(name, dtype)
+        self.units = _integer(units, "units", 1)
+        self.activation = _check_activation(activation)
+        self.use_bias = bool(use_bias)
+        self.kernel_initializer = _check_initializer(kernel_initializer, "kernel_initializer")
+        self.bias_initializer = _check_initializer(bias_initializer, "bias_initializer")
+        self.bias = None
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        if len(input_shape) != 2:
+            raise ValueError(
+                f"input_shape: got {input_shape} of rank {len(input_shape)}, expected (B, n); a Flatten or a "
+                "GlobalAveragePooling2D before it turns images into vectors"
+            )
+        return (input_shape[0], self.units)
+
+    def make_weights(self, input_shape: Shape, rng: np.random.Generator) -> None:
+        width = _integer(input_shape[1], "input_shape", 1, input_shape)
+        self.kernel = self.draw(self.kernel_initializer, (width, self.units), rng)
+        self.bias = self.draw(self.bias_initializer, (self.units,), rng) if self.use_bias else None
+
+    def multiply_adds(self, input_shape: Shape) -> int:
+        return dense_multiplications(_integer(input_shape[1], "input_shape", 1, input_shape), self.units)
+
+    def window(self, input_shape: Shape) -> None:
+        return None
+
+    def forward(self, inputs: ArrayLike, training: bool = False) -> Array:
+        array = self.take(inputs)
+        outputs: Array = array @ self.kernel
+        if self.bias is not None:
+            outputs += self.bias
+        outputs = _ACTIVATIONS[self.activation][0](outputs)
+        self._seen = array, outputs
+        return outputs
+
+    def backward_weights(self, gradient: Array) -> None:
+        self._backward(gradient)
+
+    def _backward(self, gradient: Array) -> Array:
+        inputs, outputs = self.seen
+        gradient = _ACTIVATIONS[self.activation][1](gradient, outputs)
+        self.gradients = [inputs.T @ gradient]
+        if self.bias is not None:
+            self.gradients.append(gradient.sum(axis=0))
+        return gradient
+
+    def backward(self, gradient: Array) -> Array:
+        return np.asarray(self._backward(gradient) @ self.kernel.T)
+
+
+class Activation(Layer):
+    """A function of each number (softmax: of the last axis): ``"relu"``, ``"tanh"``, ``"sigmoid"``, ``"softmax"``."""
+
+    config = ("activation",)
+
+    def __init__(self, activation: str, *, name: str | None = None, dtype: str | None = None) -> None:
+        super().__init__(name, dtype)
+        self.activation = _check_activation(activation)
+
+    def forward(self, inputs: ArrayLike, training: bool = False) -> Array:
+        self._seen = _ACTIVATIONS[self.activation][0](self.take(inputs))
+        return np.asarray(self._seen)
+
+    def backward(self, gradient: Array) -> Array:
+        return _ACTIVATIONS[self.activation][1](gradient, self.seen)
+
+
+class Dropout(Layer):
+    """In training, zeros a share ``rate`` of the numbers at random and divides the others by ``1 - rate``.
+
+    Args:
+        rate: at least 0 and less than 1.
+        seed: of the random numbers; each ``forward`` in training draws new ones.
+
+    Source: Srivastava et al. (2014), section 10 (the division in training, as Keras has it).
+    """
+
+    config = ("rate", "seed")
+
+    def __init__(self, rate: float, seed: int | None = None, *, name: str | None = None,
+                 dtype: str | None = None) -> None:  # fmt: skip
+        super().__init__(name, dtype)
+        if isinstance(rate, bool) or not isinstance(rate, int | float | np.floating) or not 0 <= rate < 1:
+            raise ValueError(f"rate: got {rate!r}, expected a number of at least 0 and less than 1")
+        self.rate = float(rate)
+        self.seed = None if seed is None else _integer(seed, "seed", 0)
+        self._rng = np.random.default_rng(seed)
+
+    def forward(self, inputs: ArrayLike, training: bool = False) -> Array:
+        array = self.take(inputs)
+        if not training or self.rate == 0:
+            self._seen = self.dtype.type(1)
+            return array
+        kept = self._rng.random(array.shape, np.float32) >= self.rate
+        self._seen = kept * self.dtype.type(1 / (1 - self.rate))
+        return np.asarray(array * self._seen)
+
+    def backward(self, gradient: Array) -> Array:
+        return np.asarray(gradient * self.seen)
+
+    def replica(self, seed: int) -> Dropout:
+        twin = copy.copy(self)
+        twin._rng = np.random.default_rng(seed)
+        return twin
