@@ -197,6 +197,8 @@ def _pool(inputs: ArrayLike, gradient: ArrayLike, pool_size: int | Sequence[int]
     axes, sizes = array.ndim - 2, array.shape[1:-1]
     pool = _per_axis(pool_size, "pool_size", axes)
     stride, _, pairs, output = _windows(sizes, pool, strides, padding, 1, "pool_size")
+    if any(max(pair) >= k for pair, k in zip(pairs, pool, strict=True)):
+        raise ValueError(f"padding: got {padding!r}, expected less than the pool, {pool}, on each side")
     _check_gradient(change, (array.shape[0], *output, array.shape[-1]))
     dtype, compute = _common_dtypes(array, change)
     change = change.astype(compute, copy=False)
@@ -254,6 +256,6 @@ def average_pool(
 
     The result, and the errors, are those of :func:`max_pool`.
     """
-    shape = _shape(input_shape, "input_shape")
-    blank = np.broadcast_to(np.zeros((), np.asarray(gradient).dtype), shape)
-    return _pool(blank, gradient, pool_size, strides, padding, data_format, False)
+    change = _real_array(gradient, "gradient")
+    blank = np.broadcast_to(np.zeros((), change.dtype), _shape(input_shape, "input_shape"))
+    return _pool(blank, change, pool_size, strides, padding, data_format, False)

@@ -389,9 +389,11 @@ def load_model(path: str | os.PathLike[str]) -> Sequential:
     return model
 
 
-def _tuples(config: dict[str, Any]) -> dict[str, Any]:
+def _tuples(value: Any) -> Any:
     """JSON has lists where the layers have tuples."""
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
+    if isinstance(value, dict):
+        return {key: _tuples(entry) for key, entry in value.items()}
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def lenet5(classes: int = 10, seed: int | None = None) -> Sequential:

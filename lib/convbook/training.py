@@ -492,11 +492,12 @@ def fit(
     def part(batch: NDArray[Any], replica: Trainable, place: slice) -> tuple[float, int, Array]:
         """One forward and backward over a part of a batch: summed loss, right answers, gradient."""
         chosen = batch[place]
-        outputs = replica.forward(inputs[chosen], training=True)
         labels = answers[chosen]
-        lost = float(loss.each(labels, outputs).sum(dtype=np.float64))
-        hits = int((outputs.argmax(axis=-1) == labels).sum()) if loss.classifies else 0
-        replica.backward(loss.gradient(labels, outputs, len(batch)))
+        with np.errstate(all="ignore"):  # what overflows shows in the loss, which is looked at below
+            outputs = replica.forward(inputs[chosen], training=True)
+            lost = float(loss.each(labels, outputs).sum(dtype=np.float64))
+            hits = int((outputs.argmax(axis=-1) == labels).sum()) if loss.classifies else 0
+            replica.backward(loss.gradient(labels, outputs, len(batch)))
         slopes = [slope.ravel() for layer in replica.layers for slope in (layer.gradients if layer.weights else [])]
         return lost, hits, np.concatenate(slopes)
 
@@ -509,8 +510,7 @@ def fit(
             total, right, seen = 0.0, 0, 0
             for step in range(steps):
                 batch = order[step * batch_size : (step + 1) * batch_size]
-                with np.errstate(all="ignore"):  # what overflows shows in the loss, which is looked at below
-                    parts = workers.run(functools.partial(part, batch), len(batch))
+                parts = workers.run(functools.partial(part, batch), len(batch))
                 value = sum(lost for lost, _, _ in parts) / len(batch)
                 if not math.isfinite(value):
                     parameters[...] = good

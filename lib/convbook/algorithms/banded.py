@@ -146,7 +146,7 @@ def conv2d(inputs: Array, kernel: Array, strides: Pair, dilation_rate: Pair) -> 
         kernel, plan, strides[1], dilation_rate[1]
     )
     by_window = product.reshape(plan.groups, -1, plan.windows, kernel.shape[3] // plan.groups)
-    return by_window.transpose(1, 2, 0, 3).reshape(inputs.shape[0], *output, kernel.shape[3])
+    return np.ascontiguousarray(by_window.transpose(1, 2, 0, 3).reshape(inputs.shape[0], *output, kernel.shape[3]))
 
 
 def kernel_gradient(
