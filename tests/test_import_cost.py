@@ -25,6 +25,7 @@ LEVELS = [
     ["figures"],
     ["explorers", "checks"],
     ["reference"],
+    ["benchmark"],
 ]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 HEAVY = {"tensorflow", "keras", "matplotlib", "ipywidgets", "scipy", "sklearn", "pooch"}

@@ -317,3 +317,68 @@ def test_inputs_and_weights_of_another_shape_are_refused():
         layer.set_weights(kept[:1])
     for before, after in zip(kept, layer.get_weights(), strict=True):
         assert_array_equal(before, after)
+
+
+# --- several in one -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("convolution", "between", "pool"),
+    [
+        ({"filters": 6, "kernel_size": 5, "padding": "same"}, None, {"pool_size": 2}),
+        ({"filters": 3, "kernel_size": 3, "activation": "relu"}, None, {"pool_size": (2, 3)}),
+        ({"filters": 3, "kernel_size": (3, 2), "strides": (2, 1), "use_bias": False}, "tanh", {"pool_size": (3, 2)}),
+        ({"filters": 20, "kernel_size": 2, "dilation_rate": (2, 3)}, "sigmoid", {"pool_size": (1, 2)}),
+        ({"filters": 4, "kernel_size": 1}, "relu", {"pool_size": (2, 1)}),
+    ],
+)
+def test_a_convolution_merged_with_its_pooling_computes_what_the_layers_do(convolution, between, pool):
+    rng = np.random.default_rng(0)
+    chain = [Conv2D(**convolution, dtype="float64"), MaxPooling2D(**pool, dtype="float64")]
+    chain[1:1] = [Activation(between, dtype="float64")] if between else []
+    # Whole numbers, so that many windows of a pool are equally large, and sizes that the pool does not divide.
+    inputs = rng.integers(-1, 2, (3, 15, 16, 2)).astype(float)
+    chain[0].build(inputs.shape)
+    chain[0].set_weights([rng.integers(-1, 2, weight.shape) for weight in chain[0].get_weights()])
+    outputs = inputs
+    for layer in chain:
+        outputs = layer.forward(outputs)
+    (merged,) = layers.merge(chain)
+    assert_allclose(merged.forward(inputs), outputs, rtol=0, atol=1e-12)
+    expected = change = rng.normal(size=outputs.shape)
+    for layer in reversed(chain):
+        expected = layer.backward(expected)
+    assert_allclose(merged.backward(change), expected, rtol=0, atol=1e-12)
+    for one, other in zip(merged.gradients, chain[0].gradients, strict=True):
+        assert_allclose(one, other, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "chain",
+    [
+        lambda: [Conv2D(4, 3, groups=2), MaxPooling2D(2)],
+        lambda: [Conv2D(4, 3), MaxPooling2D(3, 2)],
+        lambda: [Conv2D(4, 3), MaxPooling2D(3, padding="same")],
+        lambda: [Conv2D(4, 3), AveragePooling2D(2)],
+        lambda: [Conv2D(4, 3, activation="softmax"), MaxPooling2D(2)],
+        lambda: [Conv2D(4, 3, activation="relu"), Activation("tanh"), MaxPooling2D(2)],
+        lambda: [DepthwiseConv2D(3), MaxPooling2D(2)],
+        lambda: [Conv2D(4, 3), Dropout(0.1), MaxPooling2D(2)],
+    ],
+)
+def test_what_cannot_be_merged_is_left_as_it_is(chain):
+    shape, made = (None, 9, 9, 2), chain()
+    for layer in made:
+        layer.build(shape)
+        shape = layer.compute_output_shape(shape)
+    assert layers.merge(made) == made
+
+
+def test_a_number_that_is_none_stays_in_the_windows_that_hold_it():
+    inputs = np.zeros((1, 12, 12, 1))
+    inputs[0, 5, 6] = np.nan
+    layer = Conv2D(2, 3)
+    found = np.isnan(layer.forward(inputs)[0, :, :, 0])
+    expected = np.zeros((10, 10), bool)
+    expected[3:6, 4:7] = True
+    assert_array_equal(found, expected)

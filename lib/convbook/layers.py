@@ -19,8 +19,8 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convbook import ops
-from convbook.algorithms import banded, pooling
+from convbook import algorithms, ops
+from convbook.algorithms import banded, pooled, pooling
 from convbook.algorithms._arrays import Array
 from convbook.ops import PaddingLike, _padding_pairs, _per_axis, _real_array
 from convbook.shapes import _integer, conv_multiplications, dense_multiplications, output_size
@@ -109,6 +109,17 @@ def _image(input_shape: Shape) -> tuple[int | None, int, int, int]:
     batch, *rest = input_shape
     height, width, channels = (_integer(size, "input_shape", 1, input_shape) for size in rest)
     return batch, height, width, channels
+
+
+def _with_bias(outputs: Array, bias: Array) -> Array:
+    """``outputs + bias``, a whole row at a time: adding a few numbers at a time would take five times as long."""
+    rows = outputs.reshape(-1, math.prod(outputs.shape[2:]))
+    return np.asarray((rows + np.tile(bias, outputs.shape[2])).reshape(outputs.shape))
+
+
+def _bias_gradient(gradient: Array) -> Array:
+    """The sum over images and places, the longer rows first."""
+    return np.asarray(gradient.sum(axis=1).sum(axis=(0, 1)))
 
 
 def _inside(padded: Array, pairs: ops.Pairs) -> Array:
@@ -331,11 +342,10 @@ class _Convolution(Layer):
     # ops and gradients, whose checks would take a third of the time of a training step.
     def forward(self, inputs: ArrayLike, training: bool = False) -> Array:
         padded = ops._pad(self.take(inputs), self._padding)
-        outputs = banded.conv2d(padded, self._grouped_kernel(), self._step, self._spread)
+        kernel = self._grouped_kernel()
+        outputs = algorithms.choose("banded", padded, kernel)(padded, kernel, self._step, self._spread)
         if self.bias is not None:
-            # Whole rows at once: adding a few numbers at a time would take five times as long.
-            rows = outputs.reshape(-1, math.prod(outputs.shape[2:]))
-            rows += np.tile(self.bias, outputs.shape[2])
+            outputs = _with_bias(outputs, self.bias)
         outputs = _ACTIVATIONS[self.activation][0](outputs)
         self._seen = padded, outputs
         return outputs
@@ -351,7 +361,7 @@ class _Convolution(Layer):
         change = banded.kernel_gradient(padded, gradient, shape, self._step, self._spread)
         self.gradients = [change.reshape(self.kernel.shape)]
         if self.bias is not None:
-            self.gradients.append(gradient.sum(axis=1).sum(axis=(0, 1)))
+            self.gradients.append(_bias_gradient(gradient))
         return gradient
 
     def backward(self, gradient: Array) -> Array:
@@ -470,6 +480,7 @@ class _Pooling(Layer):
         super().__init__(name, dtype)
         _check_data_format(data_format)
         self.pool_size = _per_axis(pool_size, "pool_size", 2)
+        self._size = (self.pool_size[0], self.pool_size[1])
         self.strides = self.pool_size if strides is None else _per_axis(strides, "strides", 2)
         pairs = _padding_pairs(padding, (1, 1), self.pool_size, self.strides, (1, 1))
         if not isinstance(padding, str) and any(max(pair) >= k for pair, k in zip(pairs, self.pool_size, strict=True)):
@@ -723,3 +734,87 @@ class Dropout(Layer):
         twin = copy.copy(self)
         twin._rng = np.random.default_rng(seed)
         return twin
+
+
+# --- several in one -------------------------------------------------------------------------------------------
+
+_NEVER_FALL = {"relu", "tanh", "sigmoid"}
+
+
+class _ConvolutionAndPooling(Layer):
+    """A convolution, perhaps an activation, and the max pooling after them, computed at once; weights shared."""
+
+    weight_names = ("kernel", "bias")
+
+    def __init__(self, convolution: Conv2D, activation: str, pooling_layer: MaxPooling2D) -> None:
+        self.convolution, self.activation, self.pooling_layer = convolution, activation, pooling_layer
+        self.name, self.dtype, self.input_shape = convolution.name, convolution.dtype, convolution.input_shape
+        self.gradients, self._seen = [], None
+
+    @property
+    def kernel(self) -> Array:
+        return self.convolution.kernel
+
+    @property
+    def bias(self) -> Array | None:
+        return self.convolution.bias
+
+    def forward(self, inputs: ArrayLike, training: bool = False) -> Array:
+        layer = self.convolution
+        padded = ops._pad(self.take(inputs), layer._padding)
+        largest, memory = pooled.conv2d_max_pool(
+            padded, layer.kernel, layer._step, layer._spread, self.pooling_layer._size
+        )
+        outputs = _ACTIVATIONS[self.activation][0](largest if layer.bias is None else _with_bias(largest, layer.bias))
+        self._seen = memory, outputs
+        return outputs
+
+    def backward_weights(self, gradient: Array) -> None:
+        self._backward(gradient, False)
+
+    def backward(self, gradient: Array) -> Array:
+        padded = self._backward(gradient, True)
+        assert padded is not None
+        return _inside(padded, self.convolution._padding)
+
+    def _backward(self, gradient: Array, want_inputs: bool) -> Array | None:
+        memory, outputs = self.seen
+        gradient = _ACTIVATIONS[self.activation][1](gradient, outputs)
+        kernel, padded = pooled.gradients(memory, gradient, want_inputs)
+        self.gradients = [kernel]
+        if self.bias is not None:
+            self.gradients.append(_bias_gradient(gradient))
+        return padded
+
+
+def _can_merge(first: Layer, names: set[str], after: Layer | None) -> bool:
+    return (
+        type(first) is Conv2D
+        and first.groups == 1
+        and type(after) is MaxPooling2D
+        and after.pool_size == after.strides
+        and not any(map(any, after._padding))
+        and len(names) <= 1
+        and names <= _NEVER_FALL
+    )
+
+
+def merge(layers: Sequence[Layer]) -> list[Layer]:
+    """Built layers that compute the same, with each convolution and the max pooling right after it in one.
+
+    For training: see :mod:`convbook.algorithms.pooled`. An activation may stand between the two.
+    """
+    merged: list[Layer] = []
+    rest = list(layers)
+    while rest:
+        first = rest.pop(0)
+        between = rest[:1] if isinstance(rest[0] if rest else None, Activation) else []
+        after = rest[len(between)] if len(rest) > len(between) else None
+        names = {getattr(layer, "activation", "linear") for layer in (first, *between)} - {"linear"}
+        if _can_merge(first, names, after):
+            assert isinstance(first, Conv2D) and isinstance(after, MaxPooling2D)  # noqa: PT018 (for mypy)
+            merged.append(_ConvolutionAndPooling(first, next(iter(names), "linear"), after))
+            del rest[: len(between) + 1]
+        else:
+            merged.append(first)
+    return merged

@@ -23,6 +23,7 @@ from convbook.layers import (
     Layer,
     MaxPooling2D,
     Shape,
+    merge,
 )
 from convbook.shapes import _integer, receptive_field
 from convbook.training import (
@@ -155,10 +156,13 @@ class Sequential:
         first.backward_weights(gradient)
 
     def replica(self, seed: int) -> Sequential:
-        """The model again, with the same weight arrays and a memory of its own."""
+        """The model again, with the same weight arrays and a memory of its own.
+
+        It computes the same faster, for what can be merged is (see :func:`convbook.layers.merge`).
+        """
         twin = Sequential.__new__(Sequential)
         twin.__dict__.update(self.__dict__)
-        twin.layers = [layer.replica(seed + 1000 * place) for place, layer in enumerate(self.layers)]
+        twin.layers = merge([layer.replica(seed + 1000 * place) for place, layer in enumerate(self.layers)])
         return twin
 
     def predict(self, x: ArrayLike, batch_size: int = 256) -> Array:

@@ -32,9 +32,9 @@ METHODS: dict[str, Algorithm] = {
     "fft": fft.conv2d,
 }
 
-# These mix every input pixel into every output (0 * inf is NaN), so one NaN or infinity would spread over
-# the whole map. The definition keeps it to the windows that contain it.
-_FINITE_ONLY = {"toeplitz", "fft"}
+# These multiply pixels by zeros outside of the window (0 * inf is NaN), so one NaN or infinity would spread
+# over a part of the map or all of it. The definition keeps it to the windows that contain it.
+_FINITE_ONLY = {"banded", "toeplitz", "fft"}
 
 
 def choose(method: str, inputs: Array, kernel: Array) -> Algorithm:

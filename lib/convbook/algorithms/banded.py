@@ -14,6 +14,9 @@ kernel ``v`` times, along a diagonal, into the band matrix ``T`` (here ``kw = 3`
 ``v = 1`` is im2col, ``v = ow`` a Toeplitz matrix for one row. In between, small kernels with few channels save
 most of the copying for a few multiplications by zero, and a matrix product of a good width.
 
+Where a pooling of ``ph x pw`` follows, a strip also covers ``ph`` rows of windows, and the columns of ``T`` are
+ordered so that the windows of one pooling lie ``v`` apart: see :mod:`convbook.algorithms.pooled`.
+
 The gradients follow from ``Y = S T``: that of ``T`` is ``S' dY``, and the kernel's is its sum along the
 diagonals, because the entries of a diagonal are one weight; that of ``S`` is ``dY T'``, and a pixel's is the
 sum over the strips that hold it.
@@ -30,123 +33,160 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from convbook.algorithms._arrays import Array, output_shape
-from convbook.shapes import effective_kernel
+from convbook.algorithms._arrays import Array
+from convbook.shapes import effective_kernel, output_size
 
-__all__ = ["conv2d", "input_gradient", "kernel_gradient"]
+__all__ = ["Plan", "band", "conv2d", "diagonal_sum", "gather", "input_gradient", "kernel_gradient", "plan", "scatter"]
 
 Pair = tuple[int, int]
 
 
-class _Strips(NamedTuple):
-    """How the windows of one convolution are gathered: ``windows`` to a strip, ``blocks`` strips to a row."""
+class Plan(NamedTuple):
+    """How the windows of one convolution are gathered into strips. Sizes in pixels, unless said otherwise."""
 
-    height: int
-    blocks: int
-    windows: int
-    width: int
+    kernel_size: Pair
+    channels: int  # of a group, in
+    filters: int  # of a group, out
     groups: int
+    strides: Pair
+    dilation: Pair
+    pool: Pair  # windows that are pooled into one; (1, 1) for a convolution alone
+    output: Pair  # pooled windows, down and across
+    across: int  # pooled windows of a strip
+    height: int  # of a strip
+    width: int  # of a strip
 
+    @property
+    def blocks(self) -> int:
+        """Strips across."""
+        return self.output[1] // self.across
 
-def _windows_per_strip(height: int, output_width: int, kernel_size: Pair, channels: int, filters: int,
-                       stride: int, dilation: int, adding: bool) -> int:  # fmt: skip
-    """The number of windows in a strip that costs least: a divisor of the output's width.
-
-    A rough count in nanoseconds: a multiplication 0.02 (with the filters rounded up to 16, the width below which
-    a matrix product slows down), a number copied 0.15, the start of a run of neighbouring numbers 2.2; and five
-    times as much where strips are not copied but added (the gradient of the inputs). Only the ratios matter; they
-    were measured on an ordinary processor, and the minimum is flat.
-    """
-    copied, started = (0.75, 11.0) if adding else (0.15, 2.2)
-    best, least = 1, float("inf")
-    for windows in range(1, output_width + 1):
-        if output_width % windows:
-            continue
-        strips = height * output_width // windows
-        width = (windows - 1) * stride + effective_kernel(kernel_size[1], dilation)
-        depth = kernel_size[0] * width * channels
-        cost = strips * (0.02 * depth * -(-windows * filters // 16) * 16 + copied * depth + started * kernel_size[0])
-        if cost < least:
-            best, least = windows, cost
-    return best
+    @property
+    def depth(self) -> int:
+        """Numbers in a strip."""
+        return self.height * self.width * self.channels
 
 
 @functools.lru_cache(maxsize=256)
-def _plan(shape: tuple[int, ...], kernel_shape: tuple[int, ...], output: Pair, strides: Pair, dilation: Pair,
-          adding: bool = False) -> _Strips:  # fmt: skip
-    kernel_height, kernel_width, group_channels, filters = kernel_shape
-    groups = shape[3] // group_channels
-    height, width = output
-    windows = _windows_per_strip(height, width, (kernel_height, kernel_width), group_channels, filters // groups,
-                                 strides[1], dilation[1], adding)  # fmt: skip
-    span = (windows - 1) * strides[1] + effective_kernel(kernel_width, dilation[1])
-    return _Strips(height, width // windows, windows, span, groups)
+def plan(image: tuple[int, int, int], kernel_shape: tuple[int, int, int, int], strides: Pair, dilation: Pair,
+         pool: Pair = (1, 1), adding: bool = False) -> Plan:  # fmt: skip
+    """The plan that costs least, for padded images of shape ``image``, ``(H, W, C)``.
+
+    A rough count in nanoseconds: a multiplication 0.02 (with the outputs of a strip rounded up to 16, below which a
+    matrix product slows down), a number copied 0.15, the start of a run of neighbouring numbers 2.2; and five times
+    as much where strips are not copied but added (``adding``, for the gradient of the inputs). Only the ratios
+    matter; they were measured on an ordinary processor, and the minimum is flat.
+    """
+    copied, started = (0.75, 11.0) if adding else (0.15, 2.2)
+    kernel_size, channels = (kernel_shape[0], kernel_shape[1]), kernel_shape[2]
+    groups = image[2] // channels
+    down, across = (
+        output_size(image[axis], kernel_size[axis], strides[axis], 0, dilation[axis]) // pool[axis] for axis in (0, 1)
+    )
+    extents = [effective_kernel(kernel_size[axis], dilation[axis]) for axis in (0, 1)]
+    # Where no pooling is to follow, only the rows that the kernel reads are gathered: dilation costs nothing there.
+    height = (pool[0] - 1) * strides[0] + extents[0] if pool[0] > 1 else kernel_size[0]
+    choices = []
+    for share in range(1, across + 1):
+        if across % share:
+            continue
+        width = (share * pool[1] - 1) * strides[1] + extents[1]
+        found = Plan(kernel_size, channels, kernel_shape[3] // groups, groups, strides, dilation, pool, (down, across),
+                     share, height, width)  # fmt: skip
+        wide = -(-pool[0] * pool[1] * share * found.filters // 16) * 16
+        choices.append((down * found.blocks * (found.depth * (0.02 * wide + copied) + started * height), found))
+    return min(choices)[1]
 
 
-def _strips(inputs: Array, kernel_height: int, plan: _Strips, strides: Pair, dilation: Pair) -> Array:
-    """The strips as a view of shape ``(g, B, oh, blocks, kh, width, C / g)``: no pixel is copied."""
-    batch, _, _, channels = inputs.shape
-    image, row, column, channel = inputs.strides
-    group_channels = channels // plan.groups
+def _rows_apart(plan: Plan) -> int:
+    """Pixels from one row of a strip to the next."""
+    return plan.dilation[0] if plan.pool[0] == 1 else 1
+
+
+def _places(images: Array, plan: Plan) -> Array:
+    """The strips as a view of shape ``(g, B, down, blocks, height, width, c)``: no pixel is copied."""
+    image, row, column, channel = images.strides
+    step = plan.across * plan.pool[1] * plan.strides[1]
     return as_strided(
-        inputs,
-        (plan.groups, batch, plan.height, plan.blocks, kernel_height, plan.width, group_channels),
-        (group_channels * channel, image, strides[0] * row, plan.windows * strides[1] * column, dilation[0] * row,
+        images,
+        (plan.groups, len(images), plan.output[0], plan.blocks, plan.height, plan.width, plan.channels),
+        (plan.channels * channel, image, plan.pool[0] * plan.strides[0] * row, step * column, _rows_apart(plan) * row,
          column, channel),
-        writeable=inputs.flags.writeable,
     )  # fmt: skip
 
 
-def _gathered(inputs: Array, kernel_height: int, plan: _Strips, strides: Pair, dilation: Pair) -> Array:
-    """The strips copied, one to a row: ``(g, B * oh * blocks, kh * width * C / g)``."""
-    view = _strips(inputs, kernel_height, plan, strides, dilation)
-    return view.reshape(plan.groups, inputs.shape[0] * plan.height * plan.blocks, -1)
+def gather(inputs: Array, plan: Plan) -> Array:
+    """The strips copied, one to a row: ``(g, n, depth)`` with ``n = B * down * blocks``."""
+    return _places(inputs, plan).reshape(plan.groups, -1, plan.depth)
 
 
-def _diagonals(band: Array, kernel_width: int, stride: int, dilation: int) -> Array:
-    """The places of ``band`` ``(g, kh, width, c, v, f)`` that hold weights: a view ``(g, kh, kw, c, v, f)``."""
-    group, row, column, channel, window, filter_ = band.strides
-    groups, kernel_height, _, channels, windows, filters = band.shape
+def scatter(strips: Array, input_shape: tuple[int, int, int, int], plan: Plan) -> Array:
+    """The transpose of :func:`gather`: each pixel is the sum of what stands in its places in the strips."""
+    images = np.zeros(input_shape, strips.dtype)
+    places = _places(images, plan)
+    strips = strips.reshape(places.shape)
+    # Strips overlap. Those that are added in one go must not: one row of a strip, one block at a time.
+    for block in range(plan.blocks):
+        for row in range(plan.height):
+            places[:, :, :, block, row] += strips[:, :, :, block, row]
+    return images
+
+
+def _diagonals(matrix: Array, plan: Plan) -> Array:
+    """The places of a band matrix that hold weights: a view ``(g, kh, kw, c, ph, pw, across, f)``.
+
+    ``matrix`` is ``(g, height, width, c, ph, pw, across, f)``.
+    """
+    group, row, column, channel, top, left, window, filter_ = matrix.strides
+    (down, right), (rows, columns) = plan.strides, plan.dilation
+    rows_apart = rows if plan.pool[0] > 1 else 1
     return as_strided(
-        band,
-        (groups, kernel_height, kernel_width, channels, windows, filters),
-        (group, row, dilation * column, channel, window + stride * column, filter_),
-    )
+        matrix,
+        (plan.groups, *plan.kernel_size, plan.channels, *plan.pool, plan.across, plan.filters),
+        (group, rows_apart * row, columns * column, channel, top + down * row, left + right * column,
+         window + plan.pool[1] * right * column, filter_),
+    )  # fmt: skip
 
 
-def _by_group(kernel: Array, groups: int) -> Array:
-    """``(kh, kw, c, f)`` as ``(g, kh, kw, c, f / g)``."""
-    return kernel.reshape(*kernel.shape[:3], groups, -1).transpose(3, 0, 1, 2, 4)
+def _matrix_shape(plan: Plan) -> tuple[int, ...]:
+    return (plan.groups, plan.height, plan.width, plan.channels, *plan.pool, plan.across, plan.filters)
 
 
-def _band(kernel: Array, plan: _Strips, stride: int, dilation: int) -> Array:
-    """The band matrix of each group, ``(g, kh * width * c, v * f)``: the kernel, once for each window of a strip."""
-    kernel_height, kernel_width, channels, filters = kernel.shape
-    band = np.zeros(
-        (plan.groups, kernel_height, plan.width, channels, plan.windows, filters // plan.groups), kernel.dtype
-    )
-    _diagonals(band, kernel_width, stride, dilation)[...] = _by_group(kernel, plan.groups)[:, :, :, :, np.newaxis]
-    return band.reshape(plan.groups, kernel_height * plan.width * channels, -1)
+def band(kernel: Array, plan: Plan) -> Array:
+    """The band matrix of each group, ``(g, depth, ph * pw * across * f)``: the kernel, once for each window."""
+    matrix = np.zeros(_matrix_shape(plan), kernel.dtype)
+    by_group = kernel.reshape(*kernel.shape[:3], plan.groups, plan.filters).transpose(3, 0, 1, 2, 4)
+    _diagonals(matrix, plan)[...] = by_group[:, :, :, :, np.newaxis, np.newaxis, np.newaxis]
+    return matrix.reshape(plan.groups, plan.depth, -1)
 
 
-def _gradient_rows(gradient: Array, plan: _Strips) -> Array:
-    """``(B, oh, ow, c_out)`` as one row for each strip: ``(g, B * oh * blocks, v * f)``."""
-    batch, filters = gradient.shape[0], gradient.shape[3] // plan.groups
-    split = gradient.reshape(batch * plan.height * plan.blocks, plan.windows, plan.groups, filters)
-    return split.transpose(2, 0, 1, 3).reshape(plan.groups, -1, plan.windows * filters)
+def diagonal_sum(matrix: Array, plan: Plan) -> Array:
+    """The gradient of the kernel, from that of the band matrix: ``(kh, kw, c, g * f)``."""
+    tied: Array = _diagonals(matrix.reshape(_matrix_shape(plan)), plan).sum(axis=(4, 5, 6))
+    return tied.transpose(1, 2, 3, 0, 4).reshape(*plan.kernel_size, plan.channels, -1)
+
+
+def _plan_for(inputs: tuple[int, ...], kernel: tuple[int, ...], strides: Pair, dilation_rate: Pair,
+              adding: bool = False) -> Plan:  # fmt: skip
+    image, shape = (inputs[1], inputs[2], inputs[3]), (kernel[0], kernel[1], kernel[2], kernel[3])
+    return plan(image, shape, strides, dilation_rate, adding=adding)
+
+
+def _rows(gradient: Array, plan: Plan) -> Array:
+    """``(B, oh, ow, c_out)`` as one row for each strip: ``(g, n, across * f)``."""
+    split = gradient.reshape(-1, plan.across, plan.groups, plan.filters)
+    return split.transpose(2, 0, 1, 3).reshape(plan.groups, -1, plan.across * plan.filters)
 
 
 def conv2d(inputs: Array, kernel: Array, strides: Pair, dilation_rate: Pair) -> Array:
     """Cross-correlation by band matrices; arguments and result as in :mod:`convbook.algorithms`."""
-    output = output_shape(inputs, (kernel.shape[0], kernel.shape[1]), strides, dilation_rate)
-    if 0 in (inputs.shape[0], *output):
-        return np.zeros((inputs.shape[0], *output, kernel.shape[3]), inputs.dtype)
-    plan = _plan(inputs.shape, kernel.shape, output, strides, dilation_rate)
-    product: Array = _gathered(inputs, kernel.shape[0], plan, strides, dilation_rate) @ _band(
-        kernel, plan, strides[1], dilation_rate[1]
-    )
-    by_window = product.reshape(plan.groups, -1, plan.windows, kernel.shape[3] // plan.groups)
-    return np.ascontiguousarray(by_window.transpose(1, 2, 0, 3).reshape(inputs.shape[0], *output, kernel.shape[3]))
+    if 0 in inputs.shape:
+        sizes = (output_size(inputs.shape[1 + a], kernel.shape[a], strides[a], 0, dilation_rate[a]) for a in (0, 1))
+        return np.zeros((len(inputs), *sizes, kernel.shape[3]), inputs.dtype)
+    made = _plan_for(inputs.shape, kernel.shape, strides, dilation_rate)
+    product: Array = gather(inputs, made) @ band(kernel, made)
+    by_window = product.reshape(made.groups, -1, made.across, made.filters).transpose(1, 2, 0, 3)
+    return np.ascontiguousarray(by_window.reshape(len(inputs), *made.output, kernel.shape[3]))
 
 
 def kernel_gradient(
@@ -160,13 +200,8 @@ def kernel_gradient(
     """
     if 0 in gradient.shape:
         return np.zeros(kernel_shape, gradient.dtype)
-    kernel_height, kernel_width, channels, filters = kernel_shape
-    plan = _plan(inputs.shape, kernel_shape, (gradient.shape[1], gradient.shape[2]), strides, dilation_rate)
-    strips = _gathered(inputs, kernel_height, plan, strides, dilation_rate)
-    band: Array = strips.swapaxes(1, 2) @ _gradient_rows(gradient, plan)
-    band = band.reshape(plan.groups, kernel_height, plan.width, channels, plan.windows, filters // plan.groups)
-    tied: Array = _diagonals(band, kernel_width, strides[1], dilation_rate[1]).sum(axis=4)
-    return tied.transpose(1, 2, 3, 0, 4).reshape(kernel_shape)
+    made = _plan_for(inputs.shape, kernel_shape, strides, dilation_rate)
+    return diagonal_sum(gather(inputs, made).swapaxes(1, 2) @ _rows(gradient, made), made)
 
 
 def input_gradient(
@@ -177,17 +212,7 @@ def input_gradient(
     Args:
         gradient: the gradient with respect to the output, ``(B, oh, ow, c_out)``.
     """
-    outputs = np.zeros(input_shape, gradient.dtype)
     if 0 in gradient.shape:
-        return outputs
-    kernel_height = kernel.shape[0]
-    plan = _plan(input_shape, kernel.shape, (gradient.shape[1], gradient.shape[2]), strides, dilation_rate, True)
-    band = _band(kernel, plan, strides[1], dilation_rate[1])
-    strips: Array = _gradient_rows(gradient, plan) @ band.swapaxes(1, 2)
-    places = _strips(outputs, kernel_height, plan, strides, dilation_rate)
-    strips = strips.reshape(places.shape)
-    # Strips overlap. Those that are added in one go must not: one row of the kernel, one block at a time.
-    for block in range(plan.blocks):
-        for row in range(kernel_height):
-            places[:, :, :, block, row] += strips[:, :, :, block, row]
-    return outputs
+        return np.zeros(input_shape, gradient.dtype)
+    made = _plan_for(input_shape, kernel.shape, strides, dilation_rate, adding=True)
+    return scatter(_rows(gradient, made) @ band(kernel, made).swapaxes(1, 2), input_shape, made)

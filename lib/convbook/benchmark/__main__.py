@@ -1,0 +1,43 @@
+"""The command line of the benchmarks."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from convbook.benchmark import training
+from convbook.shapes import _integer
+
+
+def _positive(text: str) -> int:
+    try:
+        return _integer(int(text), "number", 1)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected an integer of at least 1") from None
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the benchmark that the command line names, print its table, and write it as JSON if asked."""
+    parser = argparse.ArgumentParser(prog="python -m convbook.benchmark", description=__doc__)
+    benchmarks = parser.add_subparsers(dest="benchmark", required=True)
+    one = benchmarks.add_parser("training", help="fit of LeNet: images per second here, in Keras and in PyTorch")
+    one.add_argument("--rounds", type=_positive, default=5, help="how often each competitor runs (default 5)")
+    one.add_argument("--images", type=_positive, default=12800, help="images to train on in each turn (default 12800)")
+    one.add_argument("--batch-size", type=_positive, default=64, help="images to a step (default 64)")
+    one.add_argument("--json", type=Path, help="also write the results into this file")
+    one.add_argument("--turn", choices=sorted(training.COMPETITORS), help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.turn:  # this process is one competitor's turn: its measurement is the last line it prints
+        print(json.dumps(training.turn(options.turn, options.images, options.batch_size)))
+        return 0
+    results = training.run(options.rounds, options.images, options.batch_size)
+    print(training.table(results))
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
