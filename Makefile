@@ -14,7 +14,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	"$$p" -c '$(SUITS)' >/dev/null 2>&1 && echo "$$p" && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve test lint notebooks format ledger clean
+.PHONY: help book serve test lint notebooks format ledger benchmark clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -45,6 +45,9 @@ format: $(INSTALLED)  ## Format the code, in the notebooks too
 
 ledger: $(INSTALLED)  ## List which statements are answered, and where
 	@$(BIN)/python book/_tools/ledger.py
+
+benchmark: $(INSTALLED)  ## Measure how fast the library trains, side by side with others
+	@$(BIN)/python -m convbook.benchmark training
 
 clean:  ## Remove everything that was made: the environment and the built book
 	@rm -rf $(VENV) _build
