@@ -128,7 +128,7 @@ def test_dense_has_the_gradients_of_numerical_differences(activation, use_bias):
 
 def test_dropout_has_the_gradient_of_what_it_did():
     rng = np.random.default_rng(0)
-    layer, inputs, change = Dropout(0.4, seed=1), np.ones((50, 40), np.float32), rng.normal(size=(50, 40))
+    layer, inputs, change = Dropout(0.4, seed=1), np.ones((50, 40), np.float32), rng.normal(size=(50, 40)).astype("f")
     outputs = layer.forward(inputs, training=True)
     kept = outputs != 0
     assert 0.5 < kept.mean() < 0.7
@@ -303,6 +303,20 @@ def test_a_replica_shares_weights_and_has_a_memory_of_its_own():
 def test_bad_arguments_are_refused_by_name(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [Conv2D(2, 3), DepthwiseConv2D(3), MaxPooling2D(2), AveragePooling2D(2), GlobalAveragePooling2D(), Flatten(),
+     Activation("relu"), Dropout(0.5), Dense(3)],
+    ids=lambda layer: layer.name,
+)  # fmt: skip
+def test_a_gradient_of_another_shape_than_the_output_is_refused(layer):
+    outputs = layer.forward(np.ones((2, 5)) if isinstance(layer, Dense) else np.ones((2, 6, 6, 1)))
+    with pytest.raises(ValueError, match=rf"gradient: got shape \(1,.*, the output of {layer.name}"):
+        layer.backward(np.ones((1, *outputs.shape[1:])))
+    with pytest.raises(TypeError, match="gradient: got dtype"):
+        layer.backward("a")
 
 
 def test_inputs_and_weights_of_another_shape_are_refused():

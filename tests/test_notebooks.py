@@ -22,7 +22,7 @@ def tool(name):
 
 ledger, stored = tool("ledger"), tool("notebooks")
 NOTEBOOKS = ledger.notebooks()
-TAGS = {"hide-input", "hide-output", "remove-output", "needs-tensorflow", "nbval-ignore-output"}
+TAGS = {"hide-input", "hide-output", "remove-output", "needs-tensorflow", "nbval-ignore-output", "table"}
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 

@@ -413,6 +413,18 @@ def test_an_error_in_a_part_reaches_the_caller():
 X, Y = blobs()
 
 
+def mixed():
+    model = Sequential([Input((8, 8, 1)), Flatten(), Dense(4), Dense(3, dtype="float64")])
+    model.compile()
+    return model
+
+
+def weightless():
+    model = Sequential([Input((8, 8, 1)), Flatten()])
+    model.compile()
+    return model
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -432,6 +444,8 @@ X, Y = blobs()
         (lambda: compiled().fit(X, Y, seed=-1), ValueError, "seed: got -1"),
         (lambda: compiled().fit(X, Y, validation_data=X), ValueError, "validation_data: expected a pair"),
         (lambda: compiled().fit(X, Y, validation_data=(X, Y + 5)), ValueError, "validation_data: y: got label"),
+        (lambda: mixed().fit(X, Y), ValueError, "several dtypes .*dense float32, dense_1 float64"),
+        (lambda: weightless().fit(X, Y), ValueError, "model: has no weights"),
         (lambda: small().compile("adagrad"), ValueError, "optimizer: got 'adagrad'"),
         (lambda: small().compile("sgd", "hinge"), ValueError, "loss: got 'hinge'"),
     ],

@@ -146,7 +146,7 @@ class Layer:
     """
 
     weight_names: ClassVar[tuple[str, ...]] = ()
-    # What the constructor took, for saving: (argument, attribute) where the two have the same name.
+    # The constructor's arguments, each kept in an attribute of the same name, for saving.
     config: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, name: str | None = None, dtype: str | None = None) -> None:
@@ -231,6 +231,13 @@ class Layer:
             raise RuntimeError(f"{self.name}: backward needs a forward before it")
         return self._seen
 
+    def arriving(self, gradient: ArrayLike, output_shape: tuple[int, ...]) -> Array:
+        """``gradient`` as an array of the layer's dtype, checked against the shape of the last output."""
+        array: Array = _real_array(gradient, "gradient").astype(self.dtype, copy=False)
+        if array.shape != output_shape:
+            raise ValueError(f"gradient: got shape {array.shape}, expected {output_shape}, the output of {self.name}")
+        return array
+
     @property
     def weights(self) -> list[Array]:
         """The arrays themselves, in Keras's order."""
@@ -246,7 +253,7 @@ class Layer:
         Raises:
             ValueError: their number or shapes are not those of the layer's, or it is not built.
         """
-        new = [np.asarray(weight) for weight in weights]
+        new = [_real_array(weight, "weights") for weight in weights]
         found, expected = [array.shape for array in new], [array.shape for array in self.weights]
         if self.input_shape is None:
             raise ValueError(f"{self.name}: has no weights before it is built; call build(input_shape) first")
@@ -355,7 +362,7 @@ class _Convolution(Layer):
 
     def _backward(self, gradient: Array) -> Array:
         padded, outputs = self.seen
-        gradient = _ACTIVATIONS[self.activation][1](gradient, outputs)
+        gradient = _ACTIVATIONS[self.activation][1](self.arriving(gradient, outputs.shape), outputs)
         kernel = self._grouped_kernel()
         shape = (kernel.shape[0], kernel.shape[1], kernel.shape[2], kernel.shape[3])
         change = banded.kernel_gradient(padded, gradient, shape, self._step, self._spread)
@@ -528,6 +535,7 @@ class MaxPooling2D(_Pooling):
 
     def backward(self, gradient: Array) -> Array:
         padded, outputs = self.seen
+        gradient = self.arriving(gradient, outputs.shape)
         result = pooling.winner_gradient(padded, outputs, gradient, self.pool_size, self.strides)
         return _inside(result, self._padding)
 
@@ -550,12 +558,14 @@ class AveragePooling2D(_Pooling):
 
     def forward(self, inputs: ArrayLike, training: bool = False) -> Array:
         padded = ops._pad(self.take(inputs), self._padding)
-        self._seen = padded.shape
-        return np.asarray(pooling.fold(padded, self.pool_size, self.strides, np.add) / self._counts)
+        outputs: Array = pooling.fold(padded, self.pool_size, self.strides, np.add) / self._counts
+        self._seen = padded.shape, outputs.shape
+        return outputs
 
     def backward(self, gradient: Array) -> Array:
-        share = gradient / self._counts
-        result = pooling.share_gradient(share, self.seen, self.pool_size, self.strides)
+        padded_shape, output_shape = self.seen
+        share = self.arriving(gradient, output_shape) / self._counts
+        result = pooling.share_gradient(share, padded_shape, self.pool_size, self.strides)
         return _inside(result, self._padding)
 
 
@@ -582,9 +592,9 @@ class GlobalAveragePooling2D(Layer):
         return ops.global_average_pool(array)
 
     def backward(self, gradient: Array) -> Array:
-        _, height, width, _ = shape = self.seen
-        share = np.asarray(gradient, self.dtype)[:, np.newaxis, np.newaxis] / self.dtype.type(height * width)
-        return np.broadcast_to(share, shape).copy()
+        batch, height, width, channels = shape = self.seen
+        share = self.arriving(gradient, (batch, channels)) / self.dtype.type(height * width)
+        return np.broadcast_to(share[:, np.newaxis, np.newaxis], shape).copy()
 
 
 # --- the others -----------------------------------------------------------------------------------------------
@@ -606,7 +616,8 @@ class Flatten(Layer):
         return array.reshape(len(array), math.prod(array.shape[1:]))
 
     def backward(self, gradient: Array) -> Array:
-        return gradient.reshape(self.seen)
+        shape = self.seen
+        return self.arriving(gradient, (shape[0], math.prod(shape[1:]))).reshape(shape)
 
 
 class Dense(Layer):
@@ -670,7 +681,7 @@ class Dense(Layer):
 
     def _backward(self, gradient: Array) -> Array:
         inputs, outputs = self.seen
-        gradient = _ACTIVATIONS[self.activation][1](gradient, outputs)
+        gradient = _ACTIVATIONS[self.activation][1](self.arriving(gradient, outputs.shape), outputs)
         self.gradients = [inputs.T @ gradient]
         if self.bias is not None:
             self.gradients.append(gradient.sum(axis=0))
@@ -694,7 +705,8 @@ class Activation(Layer):
         return np.asarray(self._seen)
 
     def backward(self, gradient: Array) -> Array:
-        return _ACTIVATIONS[self.activation][1](gradient, self.seen)
+        outputs = self.seen
+        return _ACTIVATIONS[self.activation][1](self.arriving(gradient, outputs.shape), outputs)
 
 
 class Dropout(Layer):
@@ -721,14 +733,16 @@ class Dropout(Layer):
     def forward(self, inputs: ArrayLike, training: bool = False) -> Array:
         array = self.take(inputs)
         if not training or self.rate == 0:
-            self._seen = self.dtype.type(1)
+            self._seen = array.shape, self.dtype.type(1)
             return array
         kept = self._rng.random(array.shape, np.float32) >= self.rate
-        self._seen = kept * self.dtype.type(1 / (1 - self.rate))
-        return np.asarray(array * self._seen)
+        factors = kept * self.dtype.type(1 / (1 - self.rate))
+        self._seen = array.shape, factors
+        return np.asarray(array * factors)
 
     def backward(self, gradient: Array) -> Array:
-        return np.asarray(gradient * self.seen)
+        shape, factors = self.seen
+        return np.asarray(self.arriving(gradient, shape) * factors)
 
     def replica(self, seed: int) -> Dropout:
         twin = copy.copy(self)
@@ -779,7 +793,7 @@ class _ConvolutionAndPooling(Layer):
 
     def _backward(self, gradient: Array, want_inputs: bool) -> Array | None:
         memory, outputs = self.seen
-        gradient = _ACTIVATIONS[self.activation][1](gradient, outputs)
+        gradient = _ACTIVATIONS[self.activation][1](self.arriving(gradient, outputs.shape), outputs)
         kernel, padded = pooled.gradients(memory, gradient, want_inputs)
         self.gradients = [kernel]
         if self.bias is not None:

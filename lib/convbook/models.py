@@ -25,6 +25,7 @@ from convbook.layers import (
     Shape,
     merge,
 )
+from convbook.ops import _real_array
 from convbook.shapes import _integer, receptive_field
 from convbook.training import (
     SGD,
@@ -206,7 +207,7 @@ class Sequential:
         """
         if self.input_shape is None:
             raise ValueError(f"{self.name}: has no weights before it is built; give it an Input, or a batch, first")
-        new = [np.asarray(weight) for weight in weights]
+        new = [_real_array(weight, "weights") for weight in weights]
         found = [array.shape for array in new]
         expected = [weight.shape for layer in self.layers for weight in layer.weights]
         if found != expected:

@@ -391,6 +391,9 @@ def pack(layers: Sequence[Layer]) -> Array:
     weights = [getattr(layer, name) for layer, name in places]
     if not weights:
         raise ValueError("model: has no weights, expected at least one layer that can learn")
+    if len({weight.dtype for weight in weights}) > 1:
+        kinds = ", ".join(f"{layer.name} {getattr(layer, name).dtype}" for layer, name in places if name == "kernel")
+        raise ValueError(f"model: has weights of several dtypes ({kinds}), expected one for all layers")
     vector: Array = np.concatenate([weight.ravel() for weight in weights])
     ends = np.cumsum([weight.size for weight in weights])
     for (layer, name), weight, end in zip(places, weights, ends, strict=True):
