@@ -344,6 +344,8 @@ def test_inputs_and_weights_of_another_shape_are_refused():
         ({"filters": 3, "kernel_size": (3, 2), "strides": (2, 1), "use_bias": False}, "tanh", {"pool_size": (3, 2)}),
         ({"filters": 20, "kernel_size": 2, "dilation_rate": (2, 3)}, "sigmoid", {"pool_size": (1, 2)}),
         ({"filters": 4, "kernel_size": 1}, "relu", {"pool_size": (2, 1)}),
+        ({"filters": 4, "kernel_size": 3, "strides": (1, 2)}, "relu", {"pool_size": 2}),
+        ({"filters": 4, "kernel_size": (3, 2), "dilation_rate": (2, 3)}, None, {"pool_size": (2, 3)}),
     ],
 )
 def test_a_convolution_merged_with_its_pooling_computes_what_the_layers_do(convolution, between, pool):
