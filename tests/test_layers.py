@@ -220,6 +220,12 @@ def test_initializers_have_the_limits_that_keras_gives_them(name):
         assert_allclose(ours.mean(), theirs.mean(), atol=0.003)
 
 
+def test_scores_of_any_size_have_an_activation():
+    scores = np.array([[1e4, 0, -1e4]])
+    assert_array_equal(Activation("softmax").forward(scores), [[1, 0, 0]])
+    assert_array_equal(Activation("sigmoid").forward(scores), [[1, 0.5, 0]])
+
+
 # --- what they remember and refuse ----------------------------------------------------------------------------
 
 
