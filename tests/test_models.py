@@ -136,6 +136,15 @@ def test_the_same_seed_gives_the_same_weights():
     assert np.abs(lenet5(seed=4).get_weights()[0] - lenet5(seed=5).get_weights()[0]).max() > 0.1
 
 
+def test_lenet_with_dropout_computes_the_same_except_while_it_trains():
+    plain, dropping, inputs = lenet5(seed=0), lenet5(dropout=0.5, seed=0), images(4, 28, 28, 1)
+    assert [layer.rate for layer in dropping.layers if isinstance(layer, Dropout)] == [0.5, 0.5]
+    assert_array_equal(dropping.predict(inputs), plain.predict(inputs))
+    assert np.abs(dropping(inputs, training=True) - plain(inputs, training=True)).max() > 0.01
+    with pytest.raises(ValueError, match="rate: got 2"):
+        lenet5(dropout=2)
+
+
 def test_a_model_without_an_input_is_built_by_its_first_batch():
     model = Sequential([Flatten(), Dense(3)], seed=0)
     with pytest.raises(ValueError, match="has no weights before it is built"):

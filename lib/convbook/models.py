@@ -18,6 +18,7 @@ from convbook.layers import (
     Activation,
     Conv2D,
     Dense,
+    Dropout,
     Flatten,
     Input,
     Layer,
@@ -401,7 +402,7 @@ def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
-def lenet5(classes: int = 10, seed: int | None = None) -> Sequential:
+def lenet5(classes: int = 10, dropout: float = 0.0, seed: int | None = None) -> Sequential:
     """The LeNet-5 of today, for images of 28x28 pixels with one channel: 61,706 weights with ten classes.
 
     Two convolutions, each with a pooling, and three dense layers, as in the paper; in place of its trainable
@@ -409,8 +410,17 @@ def lenet5(classes: int = 10, seed: int | None = None) -> Sequential:
     comes after the pooling: the largest of several numbers is the same before and after a function that never
     falls, and there are four times fewer to compute. The outputs are scores (logits), not probabilities.
 
+    Args:
+        classes: outputs.
+        dropout: the rate of a dropout before each of the first two dense layers; 0 leaves it out.
+        seed: of the initial weights.
+
     Source: LeCun, Bottou, Bengio and Haffner (1998), section II.B; document 001, "LeNet".
     """
+
+    def drop() -> list[Layer]:
+        return [Dropout(dropout)] if dropout else []
+
     return Sequential(
         [
             Input((28, 28, 1)),
@@ -421,7 +431,9 @@ def lenet5(classes: int = 10, seed: int | None = None) -> Sequential:
             MaxPooling2D(2),
             Activation("relu"),
             Flatten(),
+            *drop(),
             Dense(120, activation="relu"),
+            *drop(),
             Dense(84, activation="relu"),
             Dense(classes),
         ],
