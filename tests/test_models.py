@@ -109,6 +109,20 @@ def test_the_summary_says_shape_parameters_cost_and_receptive_field(capsys):
     assert all(line == line.rstrip() for line in lines)
 
 
+def test_behind_a_layer_that_sees_everything_every_layer_does(capsys):
+    Sequential([Input((6, 6, 1)), GlobalAveragePooling2D(), Dropout(0.1), Activation("relu")]).summary()
+    rows = capsys.readouterr().out.splitlines()[2:-2]
+    assert [row.split()[-1] for row in rows] == ["everything"] * 3
+
+
+def test_the_dropouts_of_a_replica_draw_each_for_itself():
+    model = Sequential([Input((50,)), Dropout(0.5), Dropout(0.5)])
+    first, second = (layer.forward(np.ones((4, 50)), training=True) for layer in model.replica(0).layers)
+    assert (first != second).any()
+    again = model.replica(0).layers[0].forward(np.ones((4, 50)), training=True)
+    assert_array_equal(first, again)
+
+
 def test_the_receptive_field_of_the_summary_is_where_the_gradient_is(capsys):
     model = Sequential(
         [Input((30, 31, 1)), Conv2D(2, (3, 2), strides=2), MaxPooling2D(2), Conv2D(2, 3, dilation_rate=2)], seed=0
