@@ -316,14 +316,18 @@ class History:
         self.stopped: str | None = None
 
 
-# Each batch is computed in this many parts, one to a thread. It does not depend on the machine, because the order of
-# a sum changes its rounding, and the same seed is to give the same weights everywhere.
+# Each batch is computed in this many parts, one to a thread. It does not depend on the number of cores, because the
+# order of a sum changes its rounding, and the same seed is to give the same weights on one core as on eight.
 _PARTS = 2
 _SMALLEST_PART = 8
 
 
 class _Workers:
-    """The parts of a batch at the same time, each on a replica of the model with its own memory."""
+    """The parts of a batch at the same time, each on a replica of the model with its own memory.
+
+    NumPy lets go of the interpreter's lock while it computes, so two threads compute at the same time; but they hand
+    the lock to and fro at each call, and so gain a third to a half, not twice.
+    """
 
     def __init__(self, model: Trainable, seeds: Sequence[int]) -> None:
         self.replicas = [model.replica(seed) for seed in seeds]
