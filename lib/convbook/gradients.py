@@ -28,8 +28,10 @@ from convbook.ops import (
     _pad,
     _padding_pairs,
     _per_axis,
+    _pool_windows,
     _real_array,
     _restore,
+    _unpad,
 )
 from convbook.shapes import _integer, output_size
 
@@ -53,20 +55,15 @@ def _check_gradient(gradient: NDArray[Any], expected: tuple[int, ...]) -> None:
         )
 
 
-def _windows(sizes: Sequence[int], kernel_size: Sequence[int], strides: int | Sequence[int] | None,
+def _windows(sizes: Sequence[int], kernel_size: Sequence[int], strides: int | Sequence[int],
              padding: PaddingLike, dilation_rate: int | Sequence[int],
              name: str) -> tuple[tuple[int, ...], tuple[int, ...], Pairs, tuple[int, ...]]:  # fmt: skip
-    """Strides, dilations, paddings and output sizes of a sliding window, checked."""
+    """Strides, dilations, paddings and output sizes of a convolution, checked."""
     axes = len(sizes)
-    stride = tuple(kernel_size) if strides is None else _per_axis(strides, "strides", axes)
-    dilation = _per_axis(dilation_rate, "dilation_rate", axes)
+    stride, dilation = _per_axis(strides, "strides", axes), _per_axis(dilation_rate, "dilation_rate", axes)
     pairs = _padding_pairs(padding, sizes, kernel_size, stride, dilation)
     _check_fits(sizes, kernel_size, dilation, pairs, name)
-    output = tuple(
-        output_size(n, k, s, pair, d)
-        for n, k, s, pair, d in zip(sizes, kernel_size, stride, pairs, dilation, strict=True)
-    )
-    return stride, dilation, pairs, output
+    return stride, dilation, pairs, tuple(map(output_size, sizes, kernel_size, stride, pairs, dilation))
 
 
 def _check_channels(channels: int, kernel_shape: tuple[int, ...], name: str) -> None:
@@ -76,11 +73,6 @@ def _check_channels(channels: int, kernel_shape: tuple[int, ...], name: str) -> 
             f"{name}: got {kernel_shape} for {channels} input channels, expected (..., c_in / groups, c_out) with "
             "groups that divide both"
         )
-
-
-def _unpad(padded: Array, pairs: Pairs, sizes: Sequence[int]) -> Array:
-    inside = tuple(slice(before, before + size) for (before, _), size in zip(pairs, sizes, strict=True))
-    return padded[(slice(None), *inside)]
 
 
 def conv_kernel(
@@ -185,7 +177,7 @@ def conv_input(
     )
     if axes == 1:
         result = result[:, 0]
-    return _restore(_unpad(result, pairs, sizes), data_format, dtype)
+    return _restore(_unpad(result, pairs), data_format, dtype)
 
 
 def _pool(inputs: ArrayLike, gradient: ArrayLike, pool_size: int | Sequence[int],
@@ -194,11 +186,9 @@ def _pool(inputs: ArrayLike, gradient: ArrayLike, pool_size: int | Sequence[int]
     """The gradient of a pooling; the values of ``inputs`` matter only for the maximum."""
     array, change = _real_array(inputs, "inputs"), _real_array(gradient, "gradient")
     array, change = _channels_last(array, data_format), _channels_last(change, data_format, "gradient")
-    axes, sizes = array.ndim - 2, array.shape[1:-1]
-    pool = _per_axis(pool_size, "pool_size", axes)
-    stride, _, pairs, output = _windows(sizes, pool, strides, padding, 1, "pool_size")
-    if any(max(pair) >= k for pair, k in zip(pairs, pool, strict=True)):
-        raise ValueError(f"padding: got {padding!r}, expected less than the pool, {pool}, on each side")
+    sizes = array.shape[1:-1]
+    pool, stride, pairs = _pool_windows(array, pool_size, strides, padding)
+    output = map(output_size, sizes, pool, stride, pairs)
     _check_gradient(change, (array.shape[0], *output, array.shape[-1]))
     dtype, compute = _common_dtypes(array, change)
     change = change.astype(compute, copy=False)
@@ -210,7 +200,7 @@ def _pool(inputs: ArrayLike, gradient: ArrayLike, pool_size: int | Sequence[int]
     else:
         largest = pooling.fold(padded, pool, stride, np.maximum)
         result = pooling.winner_gradient(padded, largest, change, pool, stride)
-    return _restore(_unpad(result, pairs, sizes), data_format, dtype)
+    return _restore(_unpad(result, pairs), data_format, dtype)
 
 
 def max_pool(

@@ -122,12 +122,6 @@ def _bias_gradient(gradient: Array) -> Array:
     return np.asarray(gradient.sum(axis=1).sum(axis=(0, 1)))
 
 
-def _inside(padded: Array, pairs: ops.Pairs) -> Array:
-    """``padded`` without its padding."""
-    (top, bottom), (left, right) = pairs
-    return padded[:, top : padded.shape[1] - bottom, left : padded.shape[2] - right]
-
-
 class Input:
     """The shape of one example, as the first entry of a ``Sequential``: ``Input((28, 28, 1))``."""
 
@@ -374,7 +368,7 @@ class _Convolution(Layer):
     def backward(self, gradient: Array) -> Array:
         gradient, shape = self._backward(gradient), self.seen[0].shape
         padded = banded.input_gradient(gradient, self._grouped_kernel(), shape, self._step, self._spread)
-        return _inside(padded, self._padding)
+        return ops._unpad(padded, self._padding)
 
 
 class Conv2D(_Convolution):
@@ -537,7 +531,7 @@ class MaxPooling2D(_Pooling):
         padded, outputs = self.seen
         gradient = self.arriving(gradient, outputs.shape)
         result = pooling.winner_gradient(padded, outputs, gradient, self.pool_size, self.strides)
-        return _inside(result, self._padding)
+        return ops._unpad(result, self._padding)
 
 
 class AveragePooling2D(_Pooling):
@@ -566,7 +560,7 @@ class AveragePooling2D(_Pooling):
         padded_shape, output_shape = self.seen
         share = self.arriving(gradient, output_shape) / self._counts
         result = pooling.share_gradient(share, padded_shape, self.pool_size, self.strides)
-        return _inside(result, self._padding)
+        return ops._unpad(result, self._padding)
 
 
 class GlobalAveragePooling2D(Layer):
@@ -789,7 +783,7 @@ class _ConvolutionAndPooling(Layer):
     def backward(self, gradient: Array) -> Array:
         padded = self._backward(gradient, True)
         assert padded is not None
-        return _inside(padded, self.convolution._padding)
+        return ops._unpad(padded, self.convolution._padding)
 
     def _backward(self, gradient: Array, want_inputs: bool) -> Array | None:
         memory, outputs = self.seen

@@ -151,6 +151,12 @@ def _pad(inputs: NDArray[Any], pairs: Pairs, value: float = 0.0) -> NDArray[Any]
     return padded
 
 
+def _unpad(padded: Array, pairs: Pairs) -> Array:
+    """``padded`` without its padding: a view."""
+    inside = tuple(slice(before, size - after) for size, (before, after) in zip(padded.shape[1:], pairs, strict=False))
+    return padded[(slice(None), *inside)]
+
+
 def _as_2d(array: NDArray[Any], axis: int) -> NDArray[Any]:
     """A sequence as an image of one row, so that the algorithms need to know two dimensions only."""
     return np.expand_dims(array, axis)
@@ -446,8 +452,20 @@ def _pool(
     and folds every window with ``ufunc``; the array; and ones of its spatial shape, to count real pixels with.
     """
     array = _channels_last(_real_array(inputs, "inputs"), data_format)
-    axes = array.ndim - 2
-    sizes = array.shape[1:-1]
+    pool, stride, pairs = _pool_windows(array, pool_size, strides, padding)
+    dtype, compute = _common_dtypes(array)
+
+    def reduce(values: NDArray[Any], ufunc: np.ufunc, padding_value: float) -> Array:
+        return pooling.fold(_pad(values, pairs, padding_value), pool, stride, ufunc)
+
+    inside = np.ones((1, *array.shape[1:-1], 1), dtype=compute)
+    return _restore(summarise(reduce, array.astype(compute, copy=False), inside), data_format, dtype)
+
+
+def _pool_windows(array: NDArray[Any], pool_size: int | Sequence[int], strides: int | Sequence[int] | None,
+                  padding: PaddingLike) -> tuple[tuple[int, ...], tuple[int, ...], Pairs]:  # fmt: skip
+    """Pool, strides and padding for ``array``, channels last, as one entry per spatial axis; checked."""
+    axes, sizes = array.ndim - 2, array.shape[1:-1]
     pool = _per_axis(pool_size, "pool_size", axes)
     stride = pool if strides is None else _per_axis(strides, "strides", axes)
     ones = (1,) * axes
@@ -461,13 +479,7 @@ def _pool(
     if 0 in sizes:
         raise ValueError(f"inputs: got shape {array.shape} (channels last), expected no spatial axis of length 0")
     _check_fits(sizes, pool, ones, pairs, "pool_size")
-    dtype, compute = _common_dtypes(array)
-
-    def reduce(values: NDArray[Any], ufunc: np.ufunc, padding_value: float) -> Array:
-        return pooling.fold(_pad(values, pairs, padding_value), pool, stride, ufunc)
-
-    inside = np.ones((1, *sizes, 1), dtype=compute)
-    return _restore(summarise(reduce, array.astype(compute, copy=False), inside), data_format, dtype)
+    return pool, stride, pairs
 
 
 def max_pool(
