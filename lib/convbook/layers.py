@@ -284,7 +284,41 @@ class Layer:
 # --- convolutions ---------------------------------------------------------------------------------------------
 
 
-class _Convolution(Layer):
+class _Sliding(Layer):
+    """What convolutions and poolings share: a window that slides over images."""
+
+    def __init__(self, window: Sequence[int], strides: Sequence[int], padding: PaddingLike, data_format: str | None,
+                 dilation_rate: Sequence[int], name: str | None, dtype: str | None) -> None:  # fmt: skip
+        super().__init__(name, dtype)
+        _check_data_format(data_format)
+        self.strides, self.padding = tuple(strides), padding
+        self._window, self._step, self._spread = ((pair[0], pair[1]) for pair in (window, strides, dilation_rate))
+        self._pairs(1, 1)  # refuses a wrong padding
+
+    def _pairs(self, height: int, width: int) -> ops.Pairs:
+        return _padding_pairs(self.padding, (height, width), self._window, self._step, self._spread)
+
+    @functools.cached_property
+    def _padding(self) -> ops.Pairs:
+        """The padding of the inputs that the layer is built for."""
+        assert self.input_shape is not None
+        _, height, width, _ = _image(self.input_shape)
+        return self._pairs(height, width)
+
+    def _sizes(self, input_shape: Shape) -> tuple[int | None, int, int]:
+        """Batch, height and width of the output."""
+        batch, height, width, _ = _image(input_shape)
+        pairs = self._pairs(height, width)
+        rows, columns = map(output_size, (height, width), self._window, self._step, pairs, self._spread)
+        return batch, rows, columns
+
+    def window(self, input_shape: Shape) -> list[tuple[int, int, int, int]]:
+        _, height, width, _ = _image(input_shape)
+        before = [pair[0] for pair in self._pairs(height, width)]
+        return list(zip(self._window, self._step, before, self._spread, strict=True))
+
+
+class _Convolution(_Sliding):
     """What Conv2D and DepthwiseConv2D share: windows, bias, activation."""
 
     weight_names = ("kernel", "bias")
@@ -294,50 +328,22 @@ class _Convolution(Layer):
     def __init__(self, kernel_size: int | Sequence[int], strides: int | Sequence[int], padding: PaddingLike,
                  data_format: str | None, dilation_rate: int | Sequence[int], activation: str | None, use_bias: bool,
                  bias_initializer: Initializer, name: str | None, dtype: str | None) -> None:  # fmt: skip
-        super().__init__(name, dtype)
-        _check_data_format(data_format)
         self.kernel_size = _per_axis(kernel_size, "kernel_size", 2)
-        self.strides = _per_axis(strides, "strides", 2)
         self.dilation_rate = _per_axis(dilation_rate, "dilation_rate", 2)
-        self._step, self._spread = (self.strides[0], self.strides[1]), (self.dilation_rate[0], self.dilation_rate[1])
+        super().__init__(self.kernel_size, _per_axis(strides, "strides", 2), padding, data_format, self.dilation_rate,
+                         name, dtype)  # fmt: skip
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
             raise ValueError(
                 f"strides: got {strides!r} with dilation_rate {dilation_rate!r}, expected one of the two to be 1"
             )
-        _padding_pairs(padding, (1, 1), self.kernel_size, self.strides, self.dilation_rate)  # refuses a wrong one
-        self.padding = padding
         self.activation = _check_activation(activation)
         self.use_bias = bool(use_bias)
         self.bias_initializer = _check_initializer(bias_initializer, "bias_initializer")
         self.bias = None
 
-    def _sizes(self, height: int, width: int) -> tuple[int, int]:
-        pairs = self._pairs(height, width)
-        rows, columns = (
-            output_size(n, k, s, pair, d)
-            for n, k, s, pair, d in zip(
-                (height, width), self.kernel_size, self.strides, pairs, self.dilation_rate, strict=True
-            )
-        )
-        return rows, columns
-
-    def _pairs(self, height: int, width: int) -> ops.Pairs:
-        return _padding_pairs(self.padding, (height, width), self.kernel_size, self.strides, self.dilation_rate)
-
-    def window(self, input_shape: Shape) -> list[tuple[int, int, int, int]]:
-        _, height, width, _ = _image(input_shape)
-        pairs = self._pairs(height, width)
-        return [(self.kernel_size[a], self.strides[a], pairs[a][0], self.dilation_rate[a]) for a in (0, 1)]
-
     def _grouped_kernel(self) -> Array:
         """The kernel as ``ops.conv`` takes it, ``(kh, kw, C / groups, c_out)``."""
         return self.kernel
-
-    @functools.cached_property
-    def _padding(self) -> ops.Pairs:
-        assert self.input_shape is not None
-        _, height, width, _ = _image(self.input_shape)
-        return self._pairs(height, width)
 
     # Shapes and arguments are checked when the layer is built and at take(), so what follows goes past the doors of
     # ops and gradients, whose checks would take a third of the time of a training step.
@@ -407,10 +413,10 @@ class Conv2D(_Convolution):
         self.kernel_initializer = _check_initializer(kernel_initializer, "kernel_initializer")
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        batch, height, width, channels = _image(input_shape)
+        channels = _image(input_shape)[3]
         if channels % self.groups:
             raise ValueError(f"groups: got {self.groups}, expected a divisor of the {channels} input channels")
-        return (batch, *self._sizes(height, width), self.filters)
+        return (*self._sizes(input_shape), self.filters)
 
     def make_weights(self, input_shape: Shape, rng: np.random.Generator) -> None:
         channels = _image(input_shape)[3]
@@ -419,8 +425,8 @@ class Conv2D(_Convolution):
         self.bias = self.draw(self.bias_initializer, (self.filters,), rng) if self.use_bias else None
 
     def multiply_adds(self, input_shape: Shape) -> int:
-        _, height, width, channels = _image(input_shape)
-        return conv_multiplications(self._sizes(height, width), self.kernel_size, channels, self.filters, self.groups)
+        channels = _image(input_shape)[3]
+        return conv_multiplications(self._sizes(input_shape)[1:], self.kernel_size, channels, self.filters, self.groups)
 
 
 class DepthwiseConv2D(_Convolution):
@@ -450,8 +456,7 @@ class DepthwiseConv2D(_Convolution):
         self.depthwise_initializer = _check_initializer(depthwise_initializer, "depthwise_initializer")
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        batch, height, width, channels = _image(input_shape)
-        return (batch, *self._sizes(height, width), channels * self.depth_multiplier)
+        return (*self._sizes(input_shape), _image(input_shape)[3] * self.depth_multiplier)
 
     def make_weights(self, input_shape: Shape, rng: np.random.Generator) -> None:
         channels = _image(input_shape)[3]
@@ -460,9 +465,9 @@ class DepthwiseConv2D(_Convolution):
         self.bias = self.draw(self.bias_initializer, (filters,), rng) if self.use_bias else None
 
     def multiply_adds(self, input_shape: Shape) -> int:
-        _, height, width, channels = _image(input_shape)
+        channels = _image(input_shape)[3]
         return conv_multiplications(
-            self._sizes(height, width), self.kernel_size, channels, channels * self.depth_multiplier, channels
+            self._sizes(input_shape)[1:], self.kernel_size, channels, channels * self.depth_multiplier, channels
         )
 
     def _grouped_kernel(self) -> Array:
@@ -472,44 +477,21 @@ class DepthwiseConv2D(_Convolution):
 # --- poolings -------------------------------------------------------------------------------------------------
 
 
-class _Pooling(Layer):
+class _Pooling(_Sliding):
     config = ("pool_size", "strides", "padding")
 
     def __init__(self, pool_size: int | Sequence[int] = (2, 2), strides: int | Sequence[int] | None = None,
                  padding: PaddingLike = "valid", data_format: str | None = None, name: str | None = None,
                  dtype: str | None = None) -> None:  # fmt: skip
-        super().__init__(name, dtype)
-        _check_data_format(data_format)
         self.pool_size = _per_axis(pool_size, "pool_size", 2)
-        self._size = (self.pool_size[0], self.pool_size[1])
-        self.strides = self.pool_size if strides is None else _per_axis(strides, "strides", 2)
-        pairs = _padding_pairs(padding, (1, 1), self.pool_size, self.strides, (1, 1))
-        if not isinstance(padding, str) and any(max(pair) >= k for pair, k in zip(pairs, self.pool_size, strict=True)):
+        steps = self.pool_size if strides is None else _per_axis(strides, "strides", 2)
+        super().__init__(self.pool_size, steps, padding, data_format, (1, 1), name, dtype)
+        pairs = zip(self._pairs(1, 1), self.pool_size, strict=True)
+        if not isinstance(padding, str) and any(max(pair) >= k for pair, k in pairs):
             raise ValueError(f"padding: got {padding!r}, expected less than the pool, {self.pool_size}")
-        self.padding = padding
-
-    def _pairs(self, height: int, width: int) -> ops.Pairs:
-        return _padding_pairs(self.padding, (height, width), self.pool_size, self.strides, (1, 1))
-
-    @functools.cached_property
-    def _padding(self) -> ops.Pairs:
-        assert self.input_shape is not None
-        _, height, width, _ = _image(self.input_shape)
-        return self._pairs(height, width)
-
-    def window(self, input_shape: Shape) -> list[tuple[int, int, int, int]]:
-        _, height, width, _ = _image(input_shape)
-        pairs = self._pairs(height, width)
-        return [(self.pool_size[a], self.strides[a], pairs[a][0], 1) for a in (0, 1)]
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        batch, height, width, channels = _image(input_shape)
-        pairs = self._pairs(height, width)
-        sizes = (
-            output_size(n, k, s, pair)
-            for n, k, s, pair in zip((height, width), self.pool_size, self.strides, pairs, strict=True)
-        )
-        return (batch, *sizes, channels)
+        return (*self._sizes(input_shape), _image(input_shape)[3])
 
 
 class MaxPooling2D(_Pooling):
@@ -771,7 +753,7 @@ class _ConvolutionAndPooling(Layer):
         layer = self.convolution
         padded = ops._pad(self.take(inputs), layer._padding)
         largest, memory = pooled.conv2d_max_pool(
-            padded, layer.kernel, layer._step, layer._spread, self.pooling_layer._size
+            padded, layer.kernel, layer._step, layer._spread, self.pooling_layer._window
         )
         outputs = _ACTIVATIONS[self.activation][0](largest if layer.bias is None else _with_bias(largest, layer.bias))
         self._seen = memory, outputs
