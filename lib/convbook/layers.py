@@ -232,6 +232,10 @@ class Layer:
             raise ValueError(f"gradient: got shape {array.shape}, expected {output_shape}, the output of {self.name}")
         return array
 
+    def _before(self, activation: str, gradient: ArrayLike, outputs: Array) -> Array:
+        """The gradient before the ``activation`` that gave ``outputs``, from the one behind it."""
+        return _ACTIVATIONS[activation][1](self.arriving(gradient, outputs.shape), outputs)
+
     @property
     def weights(self) -> list[Array]:
         """The arrays themselves, in Keras's order."""
@@ -362,7 +366,7 @@ class _Convolution(_Sliding):
 
     def _backward(self, gradient: Array) -> Array:
         padded, outputs = self.seen
-        gradient = _ACTIVATIONS[self.activation][1](self.arriving(gradient, outputs.shape), outputs)
+        gradient = self._before(self.activation, gradient, outputs)
         kernel = self._grouped_kernel()
         shape = (kernel.shape[0], kernel.shape[1], kernel.shape[2], kernel.shape[3])
         change = banded.kernel_gradient(padded, gradient, shape, self._step, self._spread)
@@ -657,7 +661,7 @@ class Dense(Layer):
 
     def _backward(self, gradient: Array) -> Array:
         inputs, outputs = self.seen
-        gradient = _ACTIVATIONS[self.activation][1](self.arriving(gradient, outputs.shape), outputs)
+        gradient = self._before(self.activation, gradient, outputs)
         self.gradients = [inputs.T @ gradient]
         if self.bias is not None:
             self.gradients.append(gradient.sum(axis=0))
@@ -682,7 +686,7 @@ class Activation(Layer):
 
     def backward(self, gradient: Array) -> Array:
         outputs = self.seen
-        return _ACTIVATIONS[self.activation][1](self.arriving(gradient, outputs.shape), outputs)
+        return self._before(self.activation, gradient, outputs)
 
 
 class Dropout(Layer):
@@ -769,7 +773,7 @@ class _ConvolutionAndPooling(Layer):
 
     def _backward(self, gradient: Array, want_inputs: bool) -> Array | None:
         memory, outputs = self.seen
-        gradient = _ACTIVATIONS[self.activation][1](self.arriving(gradient, outputs.shape), outputs)
+        gradient = self._before(self.activation, gradient, outputs)
         kernel, padded = pooled.gradients(memory, gradient, want_inputs)
         self.gradients = [kernel]
         if self.bias is not None:

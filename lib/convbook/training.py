@@ -423,23 +423,25 @@ def check_data(model: Trainable, loss: Loss, x: ArrayLike, y: ArrayLike, names: 
     return inputs, loss.check(answers, (len(inputs), *shape[1:]), names[1])
 
 
+def _score(loss: Loss, answers: NDArray[Any], outputs: Array) -> tuple[float, int]:
+    """The losses added up, and how many answers are right (0 where there are no classes)."""
+    hits = int((outputs.argmax(axis=-1) == answers).sum()) if loss.classifies else 0
+    return float(loss.each(answers, outputs).sum(dtype=np.float64)), hits
+
+
 def measure(model: Trainable, loss: Loss, x: NDArray[Any], y: NDArray[Any], batch_size: int,
             workers: _Workers | None = None) -> dict[str, float]:  # fmt: skip
     """Mean loss, and for classes the accuracy, over data that :func:`check_data` has seen."""
+
+    def part(batch: slice, replica: Trainable, place: slice) -> tuple[float, int]:
+        return _score(loss, y[batch][place], replica.forward(x[batch][place]))
+
     with ExitStack() as stack:
         active = workers or stack.enter_context(_parallel(model, 0))
         total, right = 0.0, 0
         for start in range(0, len(x), batch_size):
-            inputs, answers = x[start : start + batch_size], y[start : start + batch_size]
-
-            def part(
-                replica: Trainable, place: slice, inputs: NDArray[Any] = inputs, answers: NDArray[Any] = answers
-            ) -> tuple[float, int]:
-                outputs = replica.forward(inputs[place])
-                hits = int((outputs.argmax(axis=-1) == answers[place]).sum()) if loss.classifies else 0
-                return float(loss.each(answers[place], outputs).sum(dtype=np.float64)), hits
-
-            for lost, hits in active.run(part, len(inputs)):
+            batch = slice(start, min(start + batch_size, len(x)))
+            for lost, hits in active.run(functools.partial(part, batch), batch.stop - start):
                 total, right = total + lost, right + hits
     result = {"loss": total / len(x)}
     if loss.classifies:
@@ -502,8 +504,7 @@ def fit(
         labels = answers[chosen]
         with np.errstate(all="ignore"):  # what overflows shows in the loss, which is looked at below
             outputs = replica.forward(inputs[chosen], training=True)
-            lost = float(loss.each(labels, outputs).sum(dtype=np.float64))
-            hits = int((outputs.argmax(axis=-1) == labels).sum()) if loss.classifies else 0
+            lost, hits = _score(loss, labels, outputs)
             replica.backward(loss.gradient(labels, outputs, len(batch)))
         slopes = [slope.ravel() for layer in replica.layers for slope in (layer.gradients if layer.weights else [])]
         return lost, hits, np.concatenate(slopes)

@@ -53,8 +53,9 @@ class Plan(NamedTuple):
     pool: Pair  # windows that are pooled into one; (1, 1) for a convolution alone
     output: Pair  # pooled windows, down and across
     across: int  # pooled windows of a strip
-    height: int  # of a strip
+    height: int  # rows of a strip
     width: int  # of a strip
+    gap: int  # from one row of a strip to the next
 
     @property
     def blocks(self) -> int:
@@ -84,23 +85,19 @@ def plan(image: tuple[int, int, int], kernel_shape: tuple[int, int, int, int], s
         output_size(image[axis], kernel_size[axis], strides[axis], 0, dilation[axis]) // pool[axis] for axis in (0, 1)
     )
     extents = [effective_kernel(kernel_size[axis], dilation[axis]) for axis in (0, 1)]
-    # Where no pooling is to follow, only the rows that the kernel reads are gathered: dilation costs nothing there.
-    height = (pool[0] - 1) * strides[0] + extents[0] if pool[0] > 1 else kernel_size[0]
+    # Where the windows of a strip lie in one row, only the rows that the kernel reads are gathered.
+    gap = dilation[0] if pool[0] == 1 else 1
+    height = ((pool[0] - 1) * strides[0] + extents[0] - 1) // gap + 1
     choices = []
     for share in range(1, across + 1):
         if across % share:
             continue
         width = (share * pool[1] - 1) * strides[1] + extents[1]
         found = Plan(kernel_size, channels, kernel_shape[3] // groups, groups, strides, dilation, pool, (down, across),
-                     share, height, width)  # fmt: skip
+                     share, height, width, gap)  # fmt: skip
         wide = -(-pool[0] * pool[1] * share * found.filters // 16) * 16
         choices.append((down * found.blocks * (found.depth * (0.02 * wide + copied) + started * height), found))
     return min(choices)[1]
-
-
-def _rows_apart(plan: Plan) -> int:
-    """Pixels from one row of a strip to the next."""
-    return plan.dilation[0] if plan.pool[0] == 1 else 1
 
 
 def _places(images: Array, plan: Plan) -> Array:
@@ -110,7 +107,7 @@ def _places(images: Array, plan: Plan) -> Array:
     return as_strided(
         images,
         (plan.groups, len(images), plan.output[0], plan.blocks, plan.height, plan.width, plan.channels),
-        (plan.channels * channel, image, plan.pool[0] * plan.strides[0] * row, step * column, _rows_apart(plan) * row,
+        (plan.channels * channel, image, plan.pool[0] * plan.strides[0] * row, step * column, plan.gap * row,
          column, channel),
     )  # fmt: skip
 
@@ -139,11 +136,10 @@ def _diagonals(matrix: Array, plan: Plan) -> Array:
     """
     group, row, column, channel, top, left, window, filter_ = matrix.strides
     (down, right), (rows, columns) = plan.strides, plan.dilation
-    rows_apart = rows if plan.pool[0] > 1 else 1
     return as_strided(
         matrix,
         (plan.groups, *plan.kernel_size, plan.channels, *plan.pool, plan.across, plan.filters),
-        (group, rows_apart * row, columns * column, channel, top + down * row, left + right * column,
+        (group, rows // plan.gap * row, columns * column, channel, top + down * row, left + right * column,
          window + plan.pool[1] * right * column, filter_),
     )  # fmt: skip
 
