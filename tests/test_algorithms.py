@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from problems import numbers, problems
 from scipy.signal import convolve2d, correlate2d
 
 from convbook import algorithms, ops, shapes
@@ -16,37 +17,6 @@ quick = settings(max_examples=120, deadline=None)
 OTHERS = sorted(set(METHODS) - {"naive"})
 # float16 is computed in float32 and rounded at the end, so two methods may differ by one step of float16.
 TOLERANCE = {"float16": 4e-3, "float32": 2e-5, "float64": 1e-12}
-
-
-def numbers(draw, *shape, dtype="float64"):
-    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    if np.dtype(dtype).kind in "iu":
-        return generator.integers(0, 10, shape).astype(dtype)
-    return generator.normal(size=shape).astype(dtype)
-
-
-@st.composite
-def problems(draw, dtypes=("float16", "float32", "float64", "int64", "uint8"), smallest_batch=0):
-    """Arguments for ``ops.conv``: inputs, kernel, strides, padding, data format, dilation."""
-    axes = draw(st.sampled_from([1, 2]))
-    groups, group_channels, per_group = (draw(st.integers(1, 3)), draw(st.integers(1, 2)), draw(st.integers(1, 2)))
-    strides, dilation = [1] * axes, [1] * axes
-    widened = draw(st.sampled_from([strides, dilation]))  # conv refuses the two together
-    widened[:] = [draw(st.integers(1, 3)) for _ in range(axes)]
-    kernel_size = [draw(st.integers(1, 3)) for _ in range(axes)]
-    pairs = [(draw(st.integers(0, 2)), draw(st.integers(0, 2))) for _ in range(axes)]
-    padding = draw(st.sampled_from(["valid", "same", pairs]))
-    sizes = []
-    for axis in range(axes):
-        added = sum(pairs[axis]) if padding is pairs else 0
-        extent = 1 if padding == "same" else dilation[axis] * (kernel_size[axis] - 1) + 1
-        sizes.append(draw(st.integers(max(1, extent - added), 8)))
-    batch, channels = draw(st.integers(smallest_batch, 2)), groups * group_channels
-    data_format = draw(st.sampled_from(["channels_last", "channels_first"]))
-    shape = (batch, *sizes, channels) if data_format == "channels_last" else (batch, channels, *sizes)
-    inputs = numbers(draw, *shape, dtype=draw(st.sampled_from(dtypes)))
-    kernel = numbers(draw, *kernel_size, group_channels, groups * per_group, dtype=draw(st.sampled_from(dtypes)))
-    return inputs, kernel, strides, padding, data_format, dilation
 
 
 def with_gaps(array, steps):

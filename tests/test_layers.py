@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from problems import numerical_gradient
 
 from convbook import layers
 from convbook.layers import (
@@ -25,20 +26,6 @@ quick = settings(max_examples=60, deadline=None)
 SMOOTH = [None, "tanh", "sigmoid", "softmax"]  # relu has its own test, because of its corner
 
 
-def numerical(function, array, width=1e-4):
-    """Central differences of a scalar function, one entry at a time, with an error of the fourth order."""
-    result = np.zeros_like(array)
-    for place in np.ndindex(*array.shape):
-        kept = array[place]
-        values = []
-        for step in (2, 1, -1, -2):
-            array[place] = kept + step * width
-            values.append(function())
-        array[place] = kept
-        result[place] = (8 * (values[1] - values[2]) - (values[0] - values[3])) / (12 * width)
-    return result
-
-
 def check(layer, inputs, rng, training=False):
     """``backward`` against numerical differences: of the inputs and of every weight, to a relative 1e-7."""
     weights = rng.normal(size=layer.forward(inputs, training).shape)
@@ -48,7 +35,7 @@ def check(layer, inputs, rng, training=False):
 
     layer.forward(inputs, training)
     found = [layer.backward(weights), *layer.gradients]
-    expected = [numerical(loss, array) for array in (inputs, *layer.weights)]
+    expected = [numerical_gradient(loss, array) for array in (inputs, *layer.weights)]
     assert len(found) == len(expected)
     for ours, theirs in zip(found, expected, strict=True):
         assert ours.shape == theirs.shape
