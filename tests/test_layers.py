@@ -326,6 +326,12 @@ def test_inputs_and_weights_of_another_shape_are_refused():
         assert_array_equal(before, after)
 
 
+def test_a_sliding_window_tells_kernel_stride_padding_before_and_dilation_of_each_axis():
+    layer = Conv2D(1, (4, 3), padding=((1, 2), (0, 3)), dilation_rate=(1, 2))
+    assert layer.window((None, 9, 9, 1)) == [(4, 1, 1, 1), (3, 1, 0, 2)]
+    assert MaxPooling2D(3, (2, 3), padding="same").window((None, 8, 7, 1)) == [(3, 2, 0, 1), (3, 3, 1, 1)]
+
+
 # --- several in one -------------------------------------------------------------------------------------------
 
 
