@@ -126,10 +126,8 @@ def page() -> str:
     answered = [claim for claim in listed if claim.id in found]
     holds, corrected, measured = (sum(c.verdict == v for c in answered) for v in VERDICTS)
     counts = f"{holds} hold, {corrected} are corrected, {measured} are measured"
-    lines = [
-        f"**{len(answered)} of {len(listed)} statements are answered so far**: {counts}.",
-        "",
-    ]
+    so_far = "" if len(answered) == len(listed) else " so far"
+    lines = [f"**{len(answered)} of {len(listed)} statements are answered{so_far}**: {counts}.", ""]
     lines += ["## The documents", ""]
     lines += [f"- **{number}**: {text}." for number, text in documents().items()]
     lines += [""]

@@ -8,7 +8,7 @@ from typing import Any
 from convbook.checks._exercise import Exercise
 from convbook.shapes import conv_parameters, dense_parameters, receptive_field
 
-__all__ = ["first_fault", "pattern_field", "predict_parameters", "separable_parameters"]
+__all__ = ["first_fault", "pattern_field", "predict_parameters", "separable_outputs"]
 
 predict_parameters = Exercise(
     lambda: conv_parameters(5, 1, 8) + dense_parameters(12 * 12 * 8, 10),
@@ -26,24 +26,30 @@ predict_parameters = Exercise(
 )
 
 
-def _separable(k: int, c_in: int, c_out: int) -> int:
-    return k * k * c_in + c_in * c_out + c_out
+def _outputs(k: int, c_in: int, c_out: int) -> int:
+    return (conv_parameters(k, c_in, c_out) - k * k * c_in) // (c_in + 1)
 
 
-separable_parameters = Exercise(
-    _separable,
-    cases=[(3, 2, 4), (3, 16, 32), (5, 7, 3), (1, 4, 4)],
+separable_outputs = Exercise(
+    _outputs,
+    cases=[(3, 2, 4), (3, 16, 32), (5, 7, 3), (1, 4, 4), (3, 5, 1)],
     mistakes={
-        lambda k, c_in, c_out: k * k * c_in + c_in * c_out: "Each output has a bias.",
-        lambda k, c_in, c_out: _separable(k, c_in, c_out) + c_in: "The depthwise part has no biases here.",
-        lambda k, c_in, c_out: k * k * c_in * c_out + c_out: "That is a full convolution, which mixes at every pixel "
-        "of the window.",
-        lambda k, c_in, c_out: k * k + c_in * c_out + c_out: "Each input channel has a kernel of its own.",
-        lambda k, c_in, c_out: 2 * k * c_in + c_in * c_out + c_out: "That is a column and a row for each channel; the "
-        "depthwise kernels are whole squares.",
+        lambda k, c_in, c_out: (k * k * c_in * c_out - k * k * c_in) // c_in: "Both layers have biases: one for each "
+        "of their outputs.",
+        lambda k, c_in, c_out: (k * k * c_in * c_out - k * k * c_in) // (c_in + 1): "The full layer has biases too.",
+        lambda k, c_in, c_out: (conv_parameters(k, c_in, c_out) - k * k * c_in) // c_in: "The separable layer has "
+        "biases too.",
+        lambda k, c_in, c_out: (conv_parameters(k, c_in, c_out) - k * k * c_in - c_in) // (c_in + 1): "The depthwise "
+        "part has no biases here.",
+        lambda k, c_in, c_out: conv_parameters(k, c_in, c_out) // (c_in + 1): "The slices have to be paid for as well.",
+        lambda k, c_in, c_out: (conv_parameters(k, c_in, c_out) - k * k) // (c_in + 1): "Each input channel has a "
+        "slice of its own.",
+        lambda k, c_in, c_out: _outputs(k, c_in, c_out) + 1: "One output fewer: with this many there are more "
+        "parameters than the full layer has.",
     },
-    hint="How many weights filter one channel? How many lead from one channel to the outputs?",
-    praise="Space and channels have separate weights, so they add where a full convolution multiplies.",
+    hint="How many parameters has the full layer? What does the separable layer need before its first output, and "
+    "what does each output cost?",
+    praise="Filtering is paid for once; then each output costs a weight for each channel, and a bias.",
 )
 
 

@@ -63,7 +63,7 @@ total = Exercise(
         lambda X, K, u, i, j: np.einsum("ab,abl->l", _window(X, K, i, j)[:, :, 0], K[:, :, 0]) + u: "That reads the "
         "first channel alone.",
     },
-    hint="Multiply the window with each filter, add up rows, columns and channels, and add that filter's bias.",
+    hint="Which pixels does the output at row i and column j read? How many numbers should come out?",
     praise="One number for each filter: all the channels of a single output pixel.",
 )
 

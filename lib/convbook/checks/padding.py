@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from convbook.checks._exercise import Exercise
 from convbook.shapes import output_size
 
-__all__ = ["predict_width", "reflect", "same_padding"]
+__all__ = ["padding_once", "predict_width", "reflect"]
 
 
 def _width() -> int:
@@ -34,21 +35,28 @@ predict_width = Exercise(
 )
 
 
-def _same_padding(k: int) -> int | None:
-    return (k - 1) // 2 if k % 2 else None
+def _padding_once(kernels: Sequence[int]) -> int | None:
+    lost = sum(k - 1 for k in kernels)
+    return None if lost % 2 else lost // 2
 
 
-same_padding = Exercise(
-    _same_padding,
-    cases=[(1,), (3,), (5,), (11,), (2,), (4,)],
+padding_once = Exercise(
+    _padding_once,
+    cases=[([3],), ([4],), ([5, 3],), ([2, 4],), ([2, 3],), ([4, 7, 2],), ([1, 5, 5],)],
     mistakes={
-        lambda k: (k - 1) // 2: "For even kernels rounding hides the problem: put k = 4 and your p into the formula.",
-        lambda k: k // 2: "Try k = 2: is 2p equal to k - 1?",
-        lambda k: k - 1: "That is the padding of both sides together.",
-        lambda k: (k - 1) / 2 if k % 2 == 0 else (k - 1) // 2: "There is no half row of zeros; return None there.",
+        lambda kernels: sum(k - 1 for k in kernels) // 2: "For some lists rounding hides a problem: put [2, 3] and "
+        "your number into the formula for the size, layer by layer.",
+        lambda kernels: sum((k - 1) // 2 for k in kernels): "Rounded in every layer: what do two kernels of 2 take "
+        "away together?",
+        lambda kernels: sum(k // 2 for k in kernels): "Right for odd kernels only. What does a kernel of 2 take away?",
+        lambda kernels: None if any(k % 2 == 0 for k in kernels) else _padding_once(kernels): "Only the last size "
+        "counts, not those on the way: try [2, 4] once more.",
+        lambda kernels: sum(k - 1 for k in kernels): "That is the padding of both sides together.",
+        lambda kernels: _padding_once(kernels[:1]): "That would do for the first layer alone.",
     },
-    hint="Solve 2p = k - 1 for p. When is the solution not a whole number?",
-    praise="Odd kernels have one, even kernels do not.",
+    hint="By how much does the image shrink in each layer, and in all of them together? The padding stands on both "
+    "sides.",
+    praise="Two even kernels have together what neither has alone: a symmetric padding.",
 )
 
 

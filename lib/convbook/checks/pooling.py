@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from convbook.checks._exercise import Exercise
 from convbook.shapes import output_size
 
-__all__ = ["places", "predict_shape", "unpool", "window"]
+__all__ = ["places", "predict_shape", "read_again", "unpool"]
 
 
 def _shape() -> tuple[int, int, int]:
@@ -34,23 +34,27 @@ predict_shape = Exercise(
 )
 
 
-def _window(n: int, m: int) -> int:
-    return n - (m - 1) * (n // m)
+def _read_again(n: int, m: int) -> int:
+    stride = n // m
+    windows = np.zeros(n, int)
+    for i in range(m):
+        windows[i * stride : n - (m - 1 - i) * stride] += 1
+    return int((windows > 1).sum())
 
 
-window = Exercise(
-    _window,
-    cases=[(28, 4), (26, 4), (38, 4), (7, 2), (10, 3), (5, 5), (9, 1)],
+read_again = Exercise(
+    _read_again,
+    cases=[(26, 4), (28, 4), (38, 4), (11, 4), (10, 3), (9, 1), (15, 2)],
     mistakes={
-        lambda n, m: n // m: "Where m does not divide n, this leaves pixels at the end unread.",
-        lambda n, m: -(-n // m): "Rounding up is not always enough. Where does the last window begin, and where does "
-        "it have to end?",
-        lambda n, m: n - m * (n // m): "That is what is left over behind m windows of the stride's length.",
-        lambda n, m: n - (m - 1): "That would be right for stride 1.",
-        lambda n, m: n / m: "A window has a whole number of pixels.",
+        lambda n, m: (m - 1) * (n % m): "Right as long as no three windows meet. Where they do, count each pixel once.",
+        lambda n, m: n % m: "That is what two neighbours share. How many pairs of neighbours are there?",
+        lambda n, m: m * (n % m): "Between m windows there are not m places where two meet.",
+        lambda n, m: 0: "Try n = 10 and m = 3: where do the three windows begin, and where do they end?",
+        lambda n, m: n - (m - 1) * (n // m): "That is the size of a window.",
+        lambda n, m: n - _read_again(n, m): "Those are the pixels that lie in one window only.",
     },
-    hint="The last of the m windows begins after m - 1 strides. Where must it end?",
-    praise="The last window ends at the last pixel, so there are m windows and no pixel is left out.",
+    hint="Window i begins at pixel i * s. Count for every pixel in how many windows it lies.",
+    praise="The windows overlap wherever m does not divide n: that is the price of reading every pixel.",
 )
 
 
