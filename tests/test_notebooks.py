@@ -120,6 +120,7 @@ def test_it_has_three_exercises_each_with_a_stub_and_a_solution(path):
     cells = read(path).cells
     text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
     assert text.count("{exercise-start}") >= 3
+    assert "{exercise-start} Predict" in text
     assert text.count("{exercise-start}") == text.count("{solution-start}") == text.count(":class: dropdown")
     verdicts = [
         cell.outputs[0].text
@@ -128,6 +129,20 @@ def test_it_has_three_exercises_each_with_a_stub_and_a_solution(path):
     ]
     assert sum(verdict.startswith("Not yet") for verdict in verdicts) == text.count("{exercise-start}")
     assert sum(verdict.startswith("Right") for verdict in verdicts) == text.count("{exercise-start}")
+
+
+def test_every_part_of_the_book_has_a_small_project():
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    for part in (part for part in toc["parts"] if part.get("numbered")):
+        lessons = [read(ROOT / f"{chapter['file']}.ipynb") for chapter in part["chapters"]]
+        titles = [
+            line
+            for lesson in lessons
+            for cell in lesson.cells
+            for line in cell.source.splitlines()
+            if line.startswith(":::{exercise-start}")
+        ]
+        assert any("project" in title.lower() for title in titles), part["caption"]
 
 
 # --- the ledger -----------------------------------------------------------------------------------------------

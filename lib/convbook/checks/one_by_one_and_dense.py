@@ -12,7 +12,7 @@ from convbook import ops
 from convbook.checks._exercise import Exercise
 from convbook.shapes import output_size
 
-__all__ = ["find", "from_pytorch", "predict_lists", "to_kernel"]
+__all__ = ["find", "from_pytorch", "predict_lists"]
 
 Array = NDArray[Any]
 Shape = Sequence[int]
@@ -43,37 +43,8 @@ predict_lists = Exercise(
 )
 
 
-def _to_kernel(W: Array, volume_shape: Shape) -> Array:
-    table = np.asarray(W)
-    return table.reshape(*volume_shape, table.shape[1])
-
-
 def _table(inputs: int, outputs: int, seed: int) -> Array:
     return np.random.default_rng(seed).permutation(inputs * outputs).reshape(inputs, outputs)
-
-
-to_kernel = Exercise(
-    _to_kernel,
-    cases=[
-        (_table(2 * 3 * 4, 5, 0), (2, 3, 4)),
-        (_table(3 * 3 * 3, 3, 1), (3, 3, 3)),
-        (_table(3 * 2 * 1, 4, 2), (3, 2, 1)),
-    ],
-    mistakes={
-        lambda W, s: W.T.reshape(*s, W.shape[1]): "The shape is right and the numbers are not: turned over, the table "
-        "runs through its inputs first. Reshape it as it is.",
-        lambda W, s: _to_kernel(W, s)[::-1, ::-1]: "The kernel is turned by half a turn. Networks do not flip: the "
-        "first weight stays first.",
-        lambda W, s: W.reshape(s[2], s[0], s[1], -1).transpose(1, 2, 0, 3): "That is right for a list that runs "
-        "through the channels first. Ours runs through them last.",
-        lambda W, s: W.reshape(s[1], s[0], s[2], -1).transpose(1, 0, 2, 3): "Rows and columns are exchanged: the list "
-        "is written row by row.",
-        lambda W, s: W.T.reshape(W.shape[1], *s): "The outputs belong on the last axis of a kernel.",
-        lambda W, s: W: "The numbers are all there. The first axis has to become three.",
-    },
-    hint="Split the first axis of the table into rows, columns and channels, and leave the outputs last.",
-    praise="Only the shape is new; every weight stands where it stood.",
-)
 
 
 def _from_pytorch(W: Array, volume_shape: Shape) -> Array:
