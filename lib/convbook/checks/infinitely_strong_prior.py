@@ -65,7 +65,7 @@ nearest = Exercise(
         "weights of the kernel became one; only copies of the same weight are tied.",
         lambda W, k: np.asarray(W): "That is W itself, which is no convolution.",
     },
-    hint="Weight a of the kernel stands in row i at column i + a. What is the nearest single number to all its copies?",
+    hint="Look at `ties(4, 2)`: in which column is weight a in row i? And which number is nearest to all copies?",
     praise="Along each diagonal of the band the mean, and zero outside.",
 )
 
