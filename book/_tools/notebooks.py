@@ -62,6 +62,8 @@ def main() -> int:
                 notebook,
                 timeout=300,
                 kernel_name="python3",
+                # What one cell prints is one output, however the kernel's messages were cut.
+                coalesce_streams=True,
                 resources={"metadata": {"path": path.parent}},
             ).execute()
         after = nbformat.writes(strip(notebook)) + "\n"
