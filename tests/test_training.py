@@ -329,6 +329,14 @@ def test_a_progress_bar_shows_loss_and_accuracy_on_the_error_stream(capsys):
     assert capsys.readouterr().err == ""
 
 
+@pytest.fixture
+def interrupts_raise():
+    """Interrupts as at a terminal: a process started in the background ignores them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupt(handled):
     """Send an interrupt and wait until Python has taken it: two that come at once are one to it."""
     os.kill(os.getpid(), signal.SIGINT)
@@ -338,9 +346,9 @@ def interrupt(handled):
         time.sleep(0.001)
 
 
-def test_an_interrupt_ends_the_training_after_its_step_and_keeps_what_was_learned(capsys):
+def test_an_interrupt_ends_the_training_after_its_step_and_keeps_what_was_learned(capsys, interrupts_raise):
     x, y = blobs()
-    before = signal.getsignal(signal.SIGINT)
+    before = interrupts_raise
 
     def rate(step):
         if step == 8:  # in the middle of a step, in the second epoch
@@ -360,8 +368,8 @@ def test_an_interrupt_ends_the_training_after_its_step_and_keeps_what_was_learne
     model.fit(x, y, 16, 1, verbose=False)  # and it can go on
 
 
-def test_a_second_interrupt_is_not_held_back():
-    before = signal.getsignal(signal.SIGINT)
+def test_a_second_interrupt_is_not_held_back(interrupts_raise):
+    before = interrupts_raise
 
     def rate(step):
         if step == 1:
@@ -372,6 +380,22 @@ def test_a_second_interrupt_is_not_held_back():
     with pytest.raises(KeyboardInterrupt):
         compiled(optimizer=SGD(rate)).fit(*blobs(), 16, 1, verbose=False)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_interrupts_that_the_process_ignores_stay_ignored():
+    def rate(step):
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        if step == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        return 0.1
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        history = compiled(optimizer=SGD(rate)).fit(*blobs(), 16, 1, verbose=False)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert history.stopped is None
+    assert len(history.steps) == 6
 
 
 def test_fit_also_runs_outside_the_main_thread():

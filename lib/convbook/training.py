@@ -368,12 +368,15 @@ def _parallel(model: Trainable, seed: int) -> Iterator[_Workers]:
 
 @contextmanager
 def _interrupts() -> Iterator[Callable[[], bool]]:
-    """Whether the user has asked to stop: a first interrupt lets the step end, a second one acts as ever."""
-    if threading.current_thread() is not threading.main_thread():
+    """Whether the user has asked to stop: a first interrupt lets the step end, a second one acts as ever.
+
+    A process that ignores interrupts, as one started in the background does, goes on ignoring them.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before is signal.SIG_IGN:
         yield lambda: False
         return
     asked = threading.Event()
-    before = signal.getsignal(signal.SIGINT)
 
     def note(number: int, frame: Any) -> None:
         asked.set()
