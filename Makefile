@@ -5,6 +5,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+FROM_NPM := book/_tools/node_modules/.installed
 BUILT_WITH := _build/.built-with
 LIBRARY := $(shell find lib/convbook -name '*.py') $(wildcard book/_tools/*.py) requirements.txt
 
@@ -19,7 +20,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-11s %s\n", $$1, $$2}'
 
-book: $(INSTALLED) $(BUILT_WITH)  ## Install what is needed, run the lessons that changed, build the book
+book: $(INSTALLED) $(FROM_NPM) $(BUILT_WITH)  ## Install what is needed, run the lessons that changed, build the book
 	@$(BIN)/jupyter-book build . -W -n --keep-going
 	@echo
 	@echo "The book: $(CURDIR)/_build/html/index.html"
@@ -50,7 +51,7 @@ benchmark: $(INSTALLED)  ## Measure how fast the library trains, side by side wi
 	@$(BIN)/python -m convbook.benchmark training
 
 clean:  ## Remove everything that was made: the environment and the built book
-	@rm -rf $(VENV) _build
+	@rm -rf $(VENV) _build $(dir $(FROM_NPM))
 
 # The results of the lessons are cached by their code alone: when the library changes, they are made anew.
 $(BUILT_WITH): $(LIBRARY)
@@ -70,4 +71,9 @@ $(INSTALLED): requirements.txt lib/pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt || { \
 		echo; echo "The packages could not be installed; the last lines above say which and why."; \
 		echo "Most often there is no network, or a proxy that pip does not know, or no room on the disk."; exit 1; }
+	@touch $@
+
+$(FROM_NPM): book/_tools/package.json book/_tools/package-lock.json | $(INSTALLED)
+	@$(BIN)/npm ci --prefix book/_tools --ignore-scripts --no-audit --no-fund --loglevel=error || { \
+		echo; echo "The packages of book/_tools/package.json could not be fetched from npm: is there a network, and does npm know its proxy?"; exit 1; }
 	@touch $@

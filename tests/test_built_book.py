@@ -1,6 +1,7 @@
 """The book as it was built into ``_build/html``: every page whole, every link leads somewhere."""
 
 import itertools
+import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -75,6 +76,29 @@ def test_no_page_shows_an_error_or_a_reference_that_was_not_resolved(name, soup)
     assert "Traceback (most recent call last)" not in page.get_text()
     for text in ("{doc}`", "{numref}`", "{ref}`", "{prf:ref}`", "{cite}`", ":::"):
         assert text not in page.get_text(), f"{name} shows {text}"
+
+
+@each_page
+def test_every_formula_is_set_in_the_page(name, soup):
+    page = soup(SITE / f"{name}.html")
+    for formula in page.select(".math"):
+        assert formula.select_one(".katex-html"), f"{name} shows {formula}"
+        assert formula.select_one(".katex-mathml math"), f"{name}: nothing for a screen reader in {formula}"
+    assert not page.select(".katex-error")
+    assert not [script for script in page.find_all("script") if "mathjax" in str(script).lower()]
+    elsewhere = page.select("article .math, article pre, article code, article script")
+    passed_over = {id(text) for other in elsewhere for text in other.find_all(string=True)}
+    shown = "".join(text for text in article(page).find_all(string=True) if id(text) not in passed_over)
+    assert not re.findall(r"\$|\\[(\[a-z]", shown), f"{name} shows a formula that was not set"
+
+
+def test_the_fonts_of_the_formulas_are_on_the_site():
+    style = SITE / "_static" / "katex" / "katex.min.css"
+    fonts = re.findall(r"url\(([^)]+)\)", style.read_text(encoding="utf-8"))
+    assert len(fonts) == 20
+    assert {path.relative_to(style.parent).as_posix() for path in style.parent.rglob("*") if path != style} == {
+        "fonts", *fonts}  # fmt: skip
+    assert all((style.parent / font).read_bytes().startswith(b"wOF2") for font in fonts)
 
 
 @each_page
