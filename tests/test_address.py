@@ -1,5 +1,6 @@
 """The buttons and addresses of the pages come from where the book lies, and never point nowhere."""
 
+import functools
 import importlib.util
 import os
 import re
@@ -9,15 +10,30 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
+import matplotlib.pyplot as plt
 import nbformat
+import numpy as np
 import pytest
 from bs4 import BeautifulSoup
+from docutils.core import publish_doctree
+from matplotlib.colors import to_rgb
+
+from convbook import figures
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOLS = ROOT / "book" / "_tools"
-spec = importlib.util.spec_from_file_location("address", TOOLS / "address.py")
-address = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(address)
+
+
+def tool(name):
+    """A module of ``book/_tools``, which is no package: it serves the build."""
+    spec = importlib.util.spec_from_file_location(name, TOOLS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+address, cards = tool("address"), tool("cards")
 
 VARIABLES = ("CONVBOOK_REPOSITORY", "CONVBOOK_URL", "READTHEDOCS", "READTHEDOCS_CANONICAL_URL", "GITHUB_SERVER_URL",
              "GITHUB_REPOSITORY", "GITHUB_REF_NAME", "GITHUB_BASE_REF")  # fmt: skip
@@ -183,34 +199,34 @@ RUN = "---\nfile_format: mystnb\nkernelspec:\n  name: python3\n---\n\n# Run\n\nT
 CONFIGURATION = f"""
 import sys
 sys.path.append({str(TOOLS)!r})
-extensions = ["myst_nb", "sphinx_book_theme", "address"]
+extensions = ["myst_nb", "sphinx_book_theme", "address", "cards"]
 html_theme = "sphinx_book_theme"
 html_title = "A small book"
 html_theme_options = {{"article_header_end": ["article-header-buttons"]}}
 nb_execution_mode = "off"
+smartquotes = False
 """
 
 
-@pytest.fixture
-def build(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def build(tmp_path_factory):
     """Builds a book of three pages with some variables set, warnings as errors, and gives its site."""
-    for variable in VARIABLES:
-        monkeypatch.delenv(variable, raising=False)
-    (tmp_path / "source" / "book").mkdir(parents=True)
-    text = {"conf.py": CONFIGURATION, "index.md": PROSE, "book/run.md": RUN}
-    for name, content in text.items():
-        (tmp_path / "source" / name).write_text(content, encoding="utf-8")
+    source = tmp_path_factory.mktemp("source")
+    (source / "book").mkdir()
+    for name, content in {"conf.py": CONFIGURATION, "index.md": PROSE, "book/run.md": RUN}.items():
+        (source / name).write_text(content, encoding="utf-8")
     lesson = nbformat.v4.new_notebook(
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
         cells=[nbformat.v4.new_markdown_cell('# Lesson\n\n**Why "stride" & < padding?**\n\nAfter it you know.')],
     )
-    nbformat.write(lesson, tmp_path / "source" / "book" / "lesson.ipynb")
+    nbformat.write(lesson, source / "book" / "lesson.ipynb")
 
+    @functools.cache
     def build(**environment):
-        site = tmp_path / "site"
+        site = tmp_path_factory.mktemp("site")
         done = subprocess.run(
-            [sys.executable, "-m", "sphinx", "-W", "-q", str(tmp_path / "source"), str(site)],
-            env=os.environ | environment,
+            [sys.executable, "-m", "sphinx", "-W", "-q", str(source), str(site)],
+            env={name: value for name, value in os.environ.items() if name not in VARIABLES} | environment,
             capture_output=True,
             text=True,
         )
@@ -271,3 +287,49 @@ def test_with_its_address_the_site_has_canonical_addresses_and_a_sitemap(build):
         assert [link["href"] for link in links] == [f"https://example.org/book/{name}.html"]
     listed = [element.text for element in ElementTree.parse(site / "sitemap.xml").iter() if element.tag.endswith("loc")]
     assert sorted(listed) == sorted(f"https://example.org/book/{name}.html" for name in names)
+
+
+# --- what others show of a page -------------------------------------------------------------------------------
+
+
+def tags(site, name):
+    """The content of a page's ``meta`` elements."""
+    found = page(site, name).find_all("meta", content=True)
+    return {tag.get("name") or tag.get("property"): tag["content"] for tag in found}
+
+
+DESCRIPTIONS = {
+    "index": "What is in it.",
+    "book/lesson": 'Why "stride" & < padding?',
+    "book/run": "Text that is run.",
+    "search": "What is in it.",
+    "genindex": "What is in it.",
+}
+
+
+def test_every_page_has_its_first_paragraph_as_description(build):
+    site = build()
+    for name, expected in DESCRIPTIONS.items():
+        assert tags(site, name)["description"] == expected
+        assert not [tag for tag in tags(site, name) if tag.startswith("og:")]
+
+
+def test_with_its_address_every_page_of_text_has_a_card(build):
+    site = build(CONVBOOK_URL="https://example.org/book")
+    for name in ("index", "book/lesson", "book/run"):
+        found = tags(site, name)
+        assert found["description"] == found["og:description"] == DESCRIPTIONS[name]
+        assert found["og:title"] == page(site, name).h1.find(string=True)
+        assert found["og:site_name"] == "A small book"
+        assert found["og:url"] == f"https://example.org/book/{name}.html"
+        card = plt.imread(site / found["og:image"].removeprefix("https://example.org/book/"))
+        assert card.shape[:2] == (int(found["og:image:height"]), int(found["og:image:width"]))
+        # The drawing in its corner: the kernel's colour.
+        kernel = np.abs(card[..., :3] - to_rgb(figures.KERNEL)).max(axis=2) < 0.01
+        assert kernel.sum() > 5000
+
+
+def test_a_long_description_is_cut_at_a_word():
+    document = publish_doctree("word " * 100)
+    assert cards.description(document) == "word " * 39 + "…"
+    assert cards.description(publish_doctree("")) == ""

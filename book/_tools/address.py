@@ -156,7 +156,7 @@ def setup(app: Any) -> dict[str, Any]:
         config.html_baseurl = url
         if url:
             config.sitemap_url_scheme = "{link}"
-            config.sitemap_excludes = ["search.html", "genindex.html"]
+            config.sitemap_excludes = ["search.html", "genindex.html", "prf-prf.html"]
 
     def only_notebooks_are_launched(app: Any, pagename: str, template: str, context: Any, doctree: Any) -> None:
         """The theme has launch buttons for Markdown that is run, too, which Colab cannot open."""
