@@ -1,7 +1,6 @@
 """A Sphinx extension: what is not accessible in the HTML of the theme and of docutils, mended in the built pages.
 
-Each mend names what it stands in for; it can go when that is mended there. ``tests/browser`` finds what is missing, with
-axe-core.
+Each mend names what it stands in for; it can go when that is mended there. ``tests/browser`` finds what is missing.
 """
 
 from __future__ import annotations
