@@ -9,9 +9,10 @@ import re
 from typing import Any
 
 MENDS = (
-    # pydata-sphinx-theme 0.15.4 lets wide tables and formulas scroll where the keyboard cannot reach them. What carries
-    # this class gets a tab stop from its script as long as it scrolls.
-    (re.compile(r'<div class="(?=pst-scrollable-table-container"|math[ "])'), '<div class="jp-RenderedHTMLCommon '),
+    # pydata-sphinx-theme 0.15.4 lets a wide table scroll where the keyboard cannot reach it, and knows of no formulas
+    # that KaTeX has set. What carries this class gets a tab stop from its script as long as it scrolls.
+    (re.compile(r'(?<=<div class=")(?=pst-scrollable-table-container")'), "jp-RenderedHTMLCommon "),
+    (re.compile(r'(?<=<span class=")(?=katex-display[ "])'), "jp-RenderedHTMLCommon "),
     # docutils 0.21 gives the entries of a bibliography a role that WAI-ARIA has given up, inside a list that may then
     # hold nothing else. They read well as paragraphs.
     (re.compile(r'<div role="list" class="citation-list">'), '<div class="citation-list">'),

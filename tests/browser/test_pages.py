@@ -1,5 +1,6 @@
 """Every page as a browser shows it: whole, alone, light, within its width, and open to everyone."""
 
+import re
 from urllib.parse import urlsplit
 
 import pytest
@@ -47,6 +48,26 @@ def test_a_page_has_a_title_and_shows_one_heading_of_the_first_level(path, seen)
 @pytest.mark.parametrize("theme", visits.THEMES)
 def test_axe_finds_no_violation(path, theme, width, seen):
     assert not (found := seen(path)[theme].violations[width]), f"{len(found)}:\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize("theme", visits.THEMES)
+def test_every_colour_of_code_can_be_read(theme, open_page, site):
+    """One word of each class that the style of the code knows, in place of the code of a cell."""
+    classes = re.findall(r"\.highlight \.(\w+)", (site / "_static" / "pygments.css").read_text(encoding="utf-8"))
+    page = open_page("book/feature-maps/stride.html", theme)
+    page.evaluate(visits.PLAIN_CODE)
+    page.evaluate(
+        """(classes) => document.querySelector(".cell_input .highlight pre").replaceChildren(...classes.map((name) => {
+            const word = document.createElement("span");
+            word.className = name;
+            word.textContent = name + "\\n";
+            return word;
+        }))""",
+        sorted(set(classes)),
+    )
+    page.wait_for_timeout(visits.SETTLED)
+    assert len(set(classes)) > 30
+    assert visits.violations(page) == []
 
 
 def test_a_page_is_light(path, seen, site, address):
