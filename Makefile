@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 BUILT_WITH := _build/.built-with
-LIBRARY := $(shell find lib/convbook -name '*.py') $(wildcard book/_tools/*.py) requirements.txt
+LIBRARY := $(shell find lib/convbook -name "*.py" -o -name "*.js" -o -name "*.css") $(wildcard book/_tools/*.py) requirements.txt
 
 # The first Python that TensorFlow has packages for. Name another with: make book PYTHON=/path/to/python3.12
 SUITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))

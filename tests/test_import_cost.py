@@ -28,7 +28,7 @@ LEVELS = [
     ["benchmark"],
 ]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
-HEAVY = {"tensorflow", "keras", "matplotlib", "ipywidgets", "scipy", "sklearn", "pooch"}
+HEAVY = {"tensorflow", "keras", "matplotlib", "ipywidgets", "anywidget", "scipy", "sklearn", "pooch"}
 
 
 @functools.cache

@@ -4,7 +4,9 @@
 ``python book/_tools/notebooks.py --strip [NOTEBOOK ...]``  store without running
 
 Stored are text outputs and execution counts, which nbval compares; pictures and widget state are not, they are
-made at the build. Nothing is written when a notebook raises, or when a result of it cannot be shown.
+made at the build. The still picture of an explorer is stored (its cell is tagged ``explorer``): where a notebook is
+looked at without being run, as on a code host, there is nothing else to see of it. Nothing is written when a notebook
+raises, or when a result of it cannot be shown.
 
 The first code cell is the same in all of them, ``FIRST_CELL``: storing a notebook puts it there.
 """
@@ -23,6 +25,7 @@ from nbformat.v4 import new_code_cell
 import ledger
 
 KEPT = {"text/plain", "text/html", "text/markdown", "text/latex"}
+STILL = "image/svg+xml"
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 # What a lesson runs first. A launch button of Colab brings the notebook alone; where the notebook came from, Colab
@@ -88,7 +91,8 @@ def strip(notebook: NotebookNode) -> NotebookNode:
             if output.output_type == "stream" and output.name == "stderr":
                 continue
             if "data" in output:
-                output.data = NotebookNode({mime: data for mime, data in output.data.items() if mime in KEPT})
+                kept_here = {*KEPT, STILL} if "explorer" in cell.metadata.get("tags", []) else KEPT
+                output.data = NotebookNode({mime: data for mime, data in output.data.items() if mime in kept_here})
                 output.metadata = NotebookNode()
             kept.append(output)
         cell.outputs = kept

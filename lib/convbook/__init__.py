@@ -11,6 +11,7 @@ The rooms, each importing only those before it:
 ``models``      ``Sequential``, ``lenet5``
 ``datasets``    MNIST, Fashion-MNIST, digits, a photograph
 ``figures``     the drawings of the book (needs matplotlib)
+``explorers``   the interactive figures (needs anywidget)
 ``checks``      the exercise checkers, one file per lesson
 ``reference``   the only module that imports Keras
 

@@ -1,0 +1,335 @@
+import { conv, flipped, nested, outputSize, tensor, zeros } from "./arithmetic.js";
+import { button, choice, element, format, frame, message, number, player, slider } from "./page.js";
+import { Grid } from "./grid.js";
+
+const OWN = "your own";
+
+function render({ model, el }) {
+  const root = frame(el, "Convolution explorer");
+  let input;
+  let kernel;
+  let bias;
+  let output;
+  let drawing = false;
+  let brush = 9;
+
+  // --- what the state says ---
+
+  const setting = () => ({
+    stride: model.get("strides"),
+    padding: model.get("padding"),
+    dilation: model.get("dilation_rate"),
+    bias,
+  });
+  const applied = () => (model.get("operation") === "convolution" ? flipped(kernel) : kernel);
+  const selected = () => {
+    const [row, column, filter] = model.get("selected");
+    const [oh, ow, filters] = output.shape;
+    return [Math.min(row, oh - 1), Math.min(column, ow - 1), Math.min(filter, filters - 1)];
+  };
+
+  // Why a setting leaves the kernel no place at all, or nothing.
+  function problem({ strides, padding, dilation_rate: dilation }, [h, w] = input.shape, [kh, kw] = kernel.shape) {
+    for (const [size, k] of [[h, kh], [w, kw]]) {
+      if (outputSize(size, k, strides, padding, dilation) < 1) {
+        return `The kernel spans ${dilation * (k - 1) + 1} pixels and the padded input has ${size + 2 * padding}: there is no place for it.`;
+      }
+    }
+    return "";
+  }
+
+  function change(changes) {
+    const wanted = { strides: model.get("strides"), padding: model.get("padding"), ...changes };
+    wanted.dilation_rate ??= model.get("dilation_rate");
+    const shape = (name, now) => (changes[name] ? tensor(changes[name]).shape : now.shape);
+    const refused = problem(wanted, shape("input", input), shape("kernel", kernel));
+    if (refused) {
+      update();
+      said.textContent = refused;
+      return;
+    }
+    for (const [name, value] of Object.entries(changes)) model.set(name, value);
+    model.save_changes();
+  }
+
+  // --- controls ---
+
+  const single = () => input.shape[2] === 1 && kernel.shape[3] === 1;
+  const images = model.get("images");
+  const kernels = model.get("kernels");
+  const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+
+  const controls = {
+    image: choice("Input", [...Object.keys(images), OWN], OWN, (name) => images[name] && change({ input: images[name] })),
+    size: number("Input size", 3, 14, 6, (size) => change({ input: nested(resized(input, size)) })),
+    kernel: choice("Kernel", [...Object.keys(kernels), OWN], OWN, (name) => kernels[name] && change({ kernel: kernels[name] })),
+    kernelSize: number("Kernel size", 1, 5, 3, (size) => change({ kernel: nested(resized(kernel, size, true)) })),
+    strides: number("Stride", 1, 4, 1, (strides) => change({ strides })),
+    padding: number("Padding", 0, 4, 0, (padding) => change({ padding })),
+    dilation: number("Dilation", 1, 3, 1, (dilation) => change({ dilation_rate: dilation })),
+    operation: choice("Operation", ["cross-correlation", "convolution"], "cross-correlation", (operation) => change({ operation })),
+    pointer: choice("A click on the input", [["look", "shows what it touches"], ["draw", "draws"]], "look", (to) => {
+      drawing = to === "draw";
+      controls.brush.root.hidden = !drawing;
+    }),
+    brush: slider("Brush", 0, 9, brush, (value) => (brush = value)),
+  };
+  controls.brush.root.hidden = true;
+  root.append(element("div", { class: "cb-controls" }, ...Object.values(controls).map((control) => control.root)));
+
+  // The top left corner of an image, or the middle of a kernel, in another size.
+  function resized(from, size, centred = false) {
+    const [h, w, ...rest] = from.shape;
+    const inner = rest.reduce((product, value) => product * value, 1);
+    const to = zeros(size, size, ...rest);
+    const [down, right] = centred ? [Math.floor(size / 2) - Math.floor(h / 2), Math.floor(size / 2) - Math.floor(w / 2)] : [0, 0];
+    for (let i = 0; i < size; i += 1) {
+      for (let j = 0; j < size; j += 1) {
+        const [a, b] = [i - down, j - right];
+        if (a < 0 || b < 0 || a >= h || b >= w) continue;
+        for (let c = 0; c < inner; c += 1) to.data[(i * size + j) * inner + c] = from.data[(a * w + b) * inner + c];
+      }
+    }
+    return to;
+  }
+
+  // --- grids ---
+
+  const stage = element("div", { class: "cb-stage" });
+  const explained = element("div", { class: "cb-stage cb-explained" });
+  const said = message();
+  const steps = player(() => {
+    const [row, column, filter] = selected();
+    const [oh, ow, filters] = output.shape;
+    const next = (row * ow + column + 1) % (oh * ow);
+    const turn = next === 0 ? (filter + 1) % filters : filter;
+    select(Math.floor(next / ow), next % ow, turn);
+    return next !== 0 || turn !== 0;
+  });
+  const reset = button("Reset", () => change(start));
+  steps.root.append(reset);
+  root.append(stage, steps.root, explained, said);
+
+  let inputs = [];
+  let weights = [];
+  let biases = [];
+  let outputs = [];
+  let parts = [];
+
+  function select(row, column, filter) {
+    model.set("selected", [row, column, filter]);
+    model.save_changes();
+  }
+
+  function write(tensorOf, name, at, value) {
+    const next = { shape: tensorOf().shape, data: tensorOf().data.slice() };
+    next.data[at] = value;
+    change({ [name]: nested(next) });
+  }
+
+  function build() {
+    const channels = input.shape[2];
+    const filters = kernel.shape[3];
+    const p = () => model.get("padding");
+    const inside = (i, j) => i >= p() && j >= p() && i - p() < input.shape[0] && j - p() < input.shape[1];
+    const index = (i, j, c) => ((i - p()) * input.shape[1] + (j - p())) * channels + c;
+    const of = (word, n, many) => (many > 1 ? `${word} ${n}` : "");
+    inputs = Array.from({ length: channels }, (_, c) => {
+      const put = (i, j, value) => inside(i, j) && write(() => input, "input", index(i, j, c), value);
+      const grid = new Grid({
+        label: channels > 1 ? `Input, channel ${c}` : "Input",
+        title: channels > 1 && c > 0 ? `channel ${c}` : channels > 1 ? "Input, channel 0" : "Input",
+        role: "input",
+        on: {
+          point: (i, j) => reached(i, j),
+          leave: () => update(),
+          write: put,
+          press: (i, j) => (drawing ? put(i, j, brush) : reached(i, j)),
+          paint: (i, j) => (drawing ? put(i, j, brush) : reached(i, j)),
+        },
+      });
+      grid.describe = (i, j) =>
+        inside(i, j)
+          ? `row ${i - p()}, column ${j - p()}: ${format(input.data[index(i, j, c)])}`
+          : "padding: 0";
+      return grid;
+    });
+    weights = Array.from({ length: filters }, (_, f) =>
+      Array.from({ length: channels }, (_, c) => {
+        const name = ["Kernel", of("filter", f, filters), of("channel", c, channels)].filter(Boolean).join(", ");
+        return new Grid({
+          label: name,
+          title: c > 0 ? `channel ${c}` : filters > 1 ? `Filter ${f}` : "Kernel",
+          role: "kernel",
+          on: {
+            write: (i, j, value) =>
+              write(() => kernel, "kernel", ((i * kernel.shape[1] + j) * channels + c) * filters + f, value),
+          },
+        });
+      }),
+    );
+    biases = Array.from({ length: filters }, (_, f) =>
+      number(filters > 1 ? `Bias ${f}` : "Bias", -99, 99, 0, (value) => {
+        const next = [...model.get("bias")];
+        next[f] = value;
+        change({ bias: next });
+      }, 0.5),
+    );
+    outputs = Array.from({ length: filters }, (_, f) =>
+      new Grid({
+        label: filters > 1 ? `Output, filter ${f}` : "Output",
+        role: "output",
+        on: {
+          point: (i, j) => select(i, j, f),
+          press: (i, j) => select(i, j, f),
+        },
+      }),
+    );
+    parts = Array.from({ length: channels }, (_, c) => {
+      const suffix = channels > 1 ? `, channel ${c}` : "";
+      return ["Window", "Kernel", "Products"].map(
+        (word, n) => new Grid({ label: word + suffix, role: ["input", "kernel", "output"][n] }),
+      );
+    });
+    const column = (grids) => element("div", { class: "cb-column" }, ...grids.map((grid) => grid.root));
+    const sign = (text) => element("div", { class: "cb-sign", "aria-hidden": "true" }, text);
+    root.classList.toggle("cb-many", channels > 1);
+    stage.replaceChildren(
+      column(inputs),
+      sign("∗"),
+      ...weights.map((grids, f) => {
+        const made = column(grids);
+        made.append(biases[f].root);
+        return made;
+      }),
+      sign("="),
+      column(outputs),
+    );
+    explained.replaceChildren(
+      ...parts.map(([seen, weight, products]) =>
+        element("div", { class: "cb-term" }, seen.root, sign("×"), weight.root, sign("="), products.root),
+      ),
+    );
+  }
+
+  // Which outputs a pixel goes into: all whose window holds it.
+  function reached(i, j) {
+    const { stride, dilation } = setting();
+    const [kh, kw] = kernel.shape;
+    const [oh, ow] = output.shape;
+    const along = (place, k, count) =>
+      Array.from({ length: count }, (_, o) => {
+        const offset = place - o * stride;
+        return offset >= 0 && offset % dilation === 0 && offset / dilation < k;
+      });
+    const rows = along(i, kh, oh);
+    const columns = along(j, kw, ow);
+    for (const grid of outputs) grid.mark("cb-reached", (a, b) => rows[a] && columns[b]);
+    for (const grid of inputs) grid.mark("cb-here", (a, b) => a === i && b === j);
+    const many = rows.filter(Boolean).length * columns.filter(Boolean).length;
+    const p = model.get("padding");
+    said.textContent = `Pixel (${i - p}, ${j - p}) goes into ${many} of the ${oh * ow} outputs${outputs.length > 1 ? " of each filter" : ""}.`;
+  }
+
+  // --- from the state to the page ---
+
+  function update() {
+    const shapes = JSON.stringify([input?.shape[2], kernel?.shape[3]]);
+    input = tensor(model.get("input"));
+    kernel = tensor(model.get("kernel"));
+    bias = model.get("bias");
+    output = conv(input, applied(), setting());
+    if (JSON.stringify([input.shape[2], kernel.shape[3]]) !== shapes) build();
+
+    const { stride, padding, dilation } = setting();
+    const [h, w, channels] = input.shape;
+    const [kh, kw, , filters] = kernel.shape;
+    const [oh, ow] = output.shape;
+    const [row, column, filter] = selected();
+    const strongest = (values) => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    const [top, left] = [row * stride, column * stride];
+    const inWindow = (i, j) => {
+      const [a, b] = [(i - top) / dilation, (j - left) / dilation];
+      return Number.isInteger(a) && Number.isInteger(b) && a >= 0 && b >= 0 && a < kh && b < kw;
+    };
+    const isPadding = (i, j) => i < padding || j < padding || i >= h + padding || j >= w + padding;
+    const pixel = (i, j, c) => (isPadding(i, j) ? 0 : input.data[((i - padding) * w + j - padding) * channels + c]);
+
+    stage.style.setProperty("--together", w + 2 * padding + kw + Math.max(ow, 1));
+    inputs.forEach((grid, c) => {
+      grid.resize(h + 2 * padding, w + 2 * padding);
+      grid.show((i, j) => pixel(i, j, c), { strength: strongest(input.data) });
+      grid.mark("cb-padding", isPadding);
+      grid.mark("cb-window", inWindow);
+      grid.mark("cb-here", () => false);
+    });
+    weights.forEach((grids, f) =>
+      grids.forEach((grid, c) => {
+        grid.resize(kh, kw);
+        grid.show((i, j) => kernel.data[((i * kw + j) * channels + c) * filters + f], { strength: strongest(kernel.data) });
+        grid.root.classList.toggle("cb-current", filters > 1 && f === filter);
+      }),
+    );
+    biases.forEach((control, f) => control.set(bias[f]));
+    outputs.forEach((grid, f) => {
+      grid.resize(oh, ow);
+      grid.show((i, j) => output.data[(i * ow + j) * filters + f], { strength: strongest(output.data) });
+      grid.mark("cb-selected", (i, j) => f === filter && i === row && j === column);
+      grid.mark("cb-reached", () => false);
+    });
+
+    const used = applied();
+    const weight = (a, b, c) => used.data[((a * kw + b) * channels + c) * filters + filter];
+    const sums = parts.map(([seen, turned, products], c) => {
+      for (const grid of [seen, turned, products]) grid.resize(kh, kw);
+      const value = (a, b) => pixel(top + a * dilation, left + b * dilation, c);
+      const convolved = model.get("operation") === "convolution";
+      const word = convolved ? "Kernel, turned" : "Kernel";
+      turned.name(word + (channels > 1 ? `, channel ${c}` : ""), c > 0 ? "" : word);
+      seen.show(value);
+      turned.show((a, b) => weight(a, b, c));
+      products.show((a, b) => value(a, b) * weight(a, b, c));
+      let sum = 0;
+      for (let a = 0; a < kh; a += 1) for (let b = 0; b < kw; b += 1) sum += value(a, b) * weight(a, b, c);
+      return sum;
+    });
+    const signed = (value) => (value < 0 ? ` − ${format(-value)}` : ` + ${format(value)}`);
+    const terms = format(sums[0]) + sums.slice(1).map(signed).join("");
+    const where = `Output (${row}, ${column})${filters > 1 ? ` of filter ${filter}` : ""}`;
+    said.textContent = `${where}: the products sum to ${terms}; with the bias${signed(bias[filter])} that is ${format(output.data[(row * ow + column) * filters + filter])}.`;
+
+    const name = (list, value) => Object.keys(list).find((key) => same(list[key], value)) ?? OWN;
+    controls.image.set(name(images, model.get("input")));
+    controls.kernel.set(name(kernels, model.get("kernel")));
+    controls.size.set(h);
+    controls.kernelSize.set(kh);
+    controls.strides.set(stride);
+    controls.padding.set(padding);
+    controls.dilation.set(dilation);
+    controls.operation.set(model.get("operation"));
+    controls.strides.control.disabled = dilation > 1;
+    controls.dilation.control.disabled = stride > 1;
+    for (const control of ["image", "kernel", "size", "kernelSize"]) controls[control].root.hidden = !single();
+  }
+
+  const names = ["input", "kernel", "bias", "strides", "padding", "dilation_rate", "operation"];
+  const start = Object.fromEntries(names.map((name) => [name, model.get(name)]));
+  // Changes that come together are shown once.
+  let waiting = false;
+  const changed = () => {
+    if (waiting) return;
+    waiting = true;
+    queueMicrotask(() => {
+      waiting = false;
+      update();
+    });
+  };
+  for (const name of [...names, "selected"]) model.on(`change:${name}`, changed);
+  update();
+  return () => {
+    steps.stop();
+    for (const name of [...names, "selected"]) model.off(`change:${name}`, changed);
+  };
+}
+
+export default { render };
