@@ -1,6 +1,8 @@
 """The book on paper: whole, its links inside it, and offered by the pages only where it has been made."""
 
 import os
+import subprocess
+import sys
 
 import pikepdf
 import pytest
@@ -168,7 +170,25 @@ def test_pages_lead_to_the_pdf_where_it_has_been_made_and_only_there(site, sourc
 
 
 def test_without_chromium_one_line_says_what_to_install(source, tmp_path):
-    done = small_book.run(source, tmp_path / "site", CONVBOOK_PDF="yes", CHROMIUM_PATH="", PATH=str(tmp_path))
+    nowhere = {"CHROMIUM_PATH": "", "PATH": str(tmp_path)}
+    tool = [sys.executable, small_book.TOOLS / "pdf.py"]
+    asked = subprocess.run(tool, env=os.environ | nowhere, capture_output=True, text=True)
+    assert (asked.returncode, asked.stderr) == (1, f"{pdf.MISSING}\n")
+    done = small_book.run(source, tmp_path / "site", CONVBOOK_PDF="yes", **nowhere)
     assert done.returncode != 0
     assert pdf.MISSING in done.stderr.replace("\n", " ")
     assert "Traceback" not in done.stderr
+
+
+def test_a_browser_that_is_there_is_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CHROMIUM_PATH", raising=False)
+    assert pdf.chromium() == ""
+    program = tmp_path / "google-chrome"
+    program.touch(mode=0o755)
+    assert pdf.chromium() == str(program)
+    monkeypatch.setenv("CHROMIUM_PATH", str(tmp_path / "lost"))
+    assert pdf.chromium() == ""
+    monkeypatch.setenv("CHROMIUM_PATH", str(program))
+    monkeypatch.setenv("PATH", "")
+    assert pdf.chromium() == str(program)

@@ -1,7 +1,7 @@
 """The whole book as one PDF, printed from the built pages by Chromium, as a Sphinx extension.
 
 With ``CONVBOOK_PDF`` set (``make pdf``) a build ends by printing ``FILE`` into the site, and every page has a button
-that leads to it. Without it there is neither.
+that leads to it. Without it there is neither. ``python book/_tools/pdf.py`` tells whether there is a browser.
 
 The articles of all pages are joined to one document: anchors get the name of their page in front, and links from
 page to page lead to them. It is printed twice: the first print tells the page numbers of the contents.
@@ -16,6 +16,7 @@ import os
 import posixpath
 import re
 import shutil
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ from bs4 import BeautifulSoup, Tag
 FILE = "convolutional-networks-run.pdf"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 MISSING = (
-    "the PDF is printed by Chromium, and there is none here: install it (on Debian and Ubuntu: sudo apt install "
+    "the PDF is printed by Chromium, and there is none where it was looked for: install it (on Debian and Ubuntu: sudo apt install "
     "chromium), or name it: CHROMIUM_PATH=/path/to/chromium make pdf"
 )
 # What a page has for hands, and the code that it hides, which for the most part draws.
@@ -63,7 +64,8 @@ details > summary { display: none !important; }
 
 def chromium() -> str:
     """The path of the browser, or nothing."""
-    return os.environ.get("CHROMIUM_PATH") or next(filter(None, map(shutil.which, BROWSERS)), "")
+    named = os.environ.get("CHROMIUM_PATH")
+    return next(filter(None, map(shutil.which, [named] if named else BROWSERS)), "")
 
 
 # --- the document ---------------------------------------------------------------------------------------------
@@ -289,3 +291,8 @@ def setup(app: Any) -> dict[str, Any]:
     app.connect("html-page-context", link, priority=900)
     app.connect("build-finished", write)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+
+
+if __name__ == "__main__":
+    # Before a long build, and without a traceback around it.
+    sys.exit(None if chromium() else MISSING)
