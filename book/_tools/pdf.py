@@ -31,8 +31,8 @@ from bs4 import BeautifulSoup, Tag
 FILE = "convolutional-networks-run.pdf"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 MISSING = (
-    "the PDF is printed by Chromium, and there is none where it was looked for: install it (on Debian and Ubuntu: sudo apt install "
-    "chromium), or name it: CHROMIUM_PATH=/path/to/chromium make pdf"
+    "the PDF is printed by Chromium, and there is none where it was looked for: install it (on Debian and Ubuntu: "
+    "sudo apt install chromium), or name it: CHROMIUM_PATH=/path/to/chromium make pdf"
 )
 # What a page has for hands, and the code that it hides, which for the most part draws.
 LEFT_OUT = "script, .headerlink, .copybtn, .prev-next-area, .toggle-button, .explorer-live, details.hide.above-input"
