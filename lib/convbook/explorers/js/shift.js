@@ -337,7 +337,7 @@ function render({ model, el }) {
     table.replaceChildren(...(grid ? [grid.root] : []));
     showNumbers();
   });
-  root.append(numbers.root, table);
+  root.append(element("div", { class: "cb-controls" }, numbers.root), table);
 
   function showNumbers() {
     if (!grid) return;
@@ -375,7 +375,7 @@ function render({ model, el }) {
     shown.movedPooled.show(after.pooled, { strength: pools, dotted: moved ? stayed.agree : null, framed: pooledAlong?.differ });
     units.set(before.hidden, after.hidden);
     verdicts.forEach((one, n) => one.set(found[n]));
-    say(pooledTitle, `Pooled map: ReLU, then the largest of ${size}×${size}`);
+    say(pooledTitle, `Pooled map: ReLU, max of ${size}×${size}`);
     showPlace(shift, before.picture, after.picture);
     showNumbers();
 
