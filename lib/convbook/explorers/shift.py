@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
@@ -16,7 +16,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
 from convbook import datasets, figures, ops
-from convbook.explorers._explorer import Array, ArrayTrait, Explorer, whole
+from convbook.explorers._explorer import Array, ArrayTrait, Checked, Explorer, numbers, refusals, whole
 from convbook.explorers.convolution import KERNELS
 
 _KERNELS = ("Sobel, left to right", "Sobel, top to bottom", "Laplacian", "identity")
@@ -24,6 +24,7 @@ _PADDINGS = ("same", "valid")
 _STATE = ("image", "shift", "kernel", "padding", "pool_size", "dense_kernel")
 _COMPUTED = ("hidden", "feature_map", "pooled_map")
 
+_SIZES = 8, 32  # of pictures, along each side
 _CANVAS = 20  # pixels along each side of the default picture
 _DIGITS = {"a 5": 11, "a 0": 56, "a 2": 0, "a 4": 2, "a 7": 5}  # by their place in the test set
 
@@ -78,6 +79,31 @@ def _compact(array: ArrayLike) -> Any:
     return (values.astype(int) if (values == np.round(values)).all() else values).tolist()
 
 
+def _pair(name: str, value: Any) -> tuple[int, int]:
+    """Two integers, or a TypeError that names them."""
+    if isinstance(value, str) or not isinstance(value, Iterable) or len(pair := tuple(value)) != 2:
+        raise TypeError(f"{name}: got {value!r}, expected two integers, for rows and columns")
+    return whole(name, pair[0], -32, 32), whole(name, pair[1], -32, 32)
+
+
+def _pool_size(name: str, value: Any) -> int:
+    return whole(name, value, 1, 4)
+
+
+def _padding(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{name}: got {value!r}, expected one of {', '.join(_PADDINGS)}")
+    if value not in _PADDINGS:
+        raise ValueError(f"{name}: got {value!r}, expected one of {', '.join(_PADDINGS)}")
+    return value
+
+
+def _matrices(name: str, value: Any) -> dict[str, list[list[float]]]:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{name}: got {value!r}, expected matrices by name")
+    return {str(key): _compact(numbers(f"{name}[{key!r}]", matrix, 2)) for key, matrix in value.items()}
+
+
 class ShiftExplorer(Explorer, page="shift"):
     """Move a digit, and see what moves along in a dense layer, a feature map and a pooled map, and what stays.
 
@@ -110,13 +136,13 @@ class ShiftExplorer(Explorer, page="shift"):
     """
 
     image = ArrayTrait(2).tag(to_json=lambda value, _: _compact(value))
-    shift = traitlets.Any((0, 0)).tag(sync=True)
+    shift = Checked(_pair, (0, 0))
     kernel = ArrayTrait(2).tag(to_json=lambda value, _: _compact(value))
-    padding = traitlets.Any("same").tag(sync=True)
-    pool_size = traitlets.Any(2).tag(sync=True)
+    padding = Checked(_padding, "same")
+    pool_size = Checked(_pool_size, 2)
     dense_kernel = ArrayTrait(2).tag(to_json=lambda value, _: _compact(value))
-    images = traitlets.Dict().tag(sync=True)
-    kernels = traitlets.Dict().tag(sync=True)
+    images = Checked(_matrices, {})
+    kernels = Checked(_matrices, {})
     moved = traitlets.Any(read_only=True)
     hidden = traitlets.Any(read_only=True)
     feature_map = traitlets.Any(read_only=True)
@@ -138,23 +164,22 @@ class ShiftExplorer(Explorer, page="shift"):
         kernels: Mapping[str, ArrayLike] | None = None,
         **options: Any,
     ) -> None:
-        if images is None:
-            # The digits of the menu are as large as the default picture, and no other would fit the weights.
-            images = _examples()[0] if image is None or np.shape(image) == (_CANVAS, _CANVAS) else {}
-        if image is None:
-            image = next(iter(images.values())) if images else _examples()[0]["a 5"]
-        if dense_kernel is None:
-            shape = np.shape(image)
-            dense_kernel = _dense_kernel(shape) if len(shape) == 2 else np.zeros((1, 1))
+        examples, _ = _examples()
+        with refusals():
+            menu = examples if images is None else _matrices("images", images)
+            picture = numbers("image", next(iter(menu.values()), examples["a 5"]) if image is None else image, 2)
+            _check_size("image", picture.shape, *_SIZES)
+        if images is None and picture.shape != (_CANVAS, _CANVAS):
+            menu = {}  # the digits would not fit the weights
         super().__init__(
-            image=image,
+            image=picture,
             shift=shift,
             kernel=KERNELS[_KERNELS[0]] if kernel is None else kernel,
-            dense_kernel=dense_kernel,
+            dense_kernel=_dense_kernel(picture.shape) if dense_kernel is None else dense_kernel,
             padding=padding,
             pool_size=pool_size,
-            images=dict(images),
-            kernels={name: KERNELS[name] for name in _KERNELS} if kernels is None else dict(kernels),
+            images=menu,
+            kernels={name: KERNELS[name] for name in _KERNELS} if kernels is None else kernels,
             **options,
         )
 
@@ -162,15 +187,9 @@ class ShiftExplorer(Explorer, page="shift"):
 
     @traitlets.validate(*_STATE, "images", "kernels")
     def _check(self, proposal: Any) -> Any:
-        name, value = proposal.trait.name, proposal.value
-        if name == "shift":
-            value = _pair(name, value)
-        elif name == "pool_size":
-            value = whole(name, value, 1, 4)
-        elif name in ("images", "kernels"):
-            value = {key: _compact(_matrix(f"{name}[{key!r}]", matrix)) for key, matrix in value.items()}
-        self._fits(**{name: value})
-        return value
+        with refusals():
+            self._fits(**{proposal.trait.name: proposal.value})
+        return proposal.value
 
     @traitlets.observe(*_STATE)
     def _compute(self, change: object = None) -> None:
@@ -183,7 +202,7 @@ class ShiftExplorer(Explorer, page="shift"):
         """Whether the state, with some of it changed, holds together; errors as in the class."""
         state = {name: changes.get(name, getattr(self, name)) for name in (*_STATE, "images", "kernels")}
         shape = state["image"].shape
-        _check_size("image", shape, 8, 32)
+        _check_size("image", shape, *_SIZES)
         for name, matrix in state["kernels"].items():
             _check_size(f"kernels[{name!r}]", np.shape(matrix), 1, 5)
         _check_size("kernel", state["kernel"].shape, 1, 5)
@@ -192,8 +211,6 @@ class ShiftExplorer(Explorer, page="shift"):
                 raise ValueError(f"images[{name!r}]: got shape {np.shape(matrix)}, expected {shape}, that of image")
         for axis, moved, size in zip(("rows", "columns"), state["shift"], shape, strict=True):
             whole(f"shift, {axis}", moved, -size, size)
-        if state["padding"] not in _PADDINGS:
-            raise ValueError(f"padding: got {state['padding']!r}, expected one of {', '.join(_PADDINGS)}")
         pixels, (inputs, units) = shape[0] * shape[1], state["dense_kernel"].shape
         if inputs != pixels or not 1 <= units <= 16:
             raise ValueError(
@@ -226,11 +243,10 @@ class ShiftExplorer(Explorer, page="shift"):
 
     def __repr__(self) -> str:
         """What it shows, in one line."""
-        rows, columns = self.shift
         size = "×".join(map(str, self.image.shape))
         dense, along, stayed = self._verdicts()
         return (
-            f"ShiftExplorer: a picture of {size} pixels moved by {rows} rows and {columns} columns; "
+            f"ShiftExplorer: a picture of {size} pixels, shift {self.shift}; "
             f"dense layer: {dense}, feature map: {along}, pooled map: {stayed}"
         )
 
@@ -254,21 +270,6 @@ class ShiftExplorer(Explorer, page="shift"):
         for ax, verdict in zip(axes[1, 1:], self._verdicts(), strict=True):
             ax.set_xlabel(verdict.replace(" of ", "\u00a0of\u00a0").replace(" ", "\n", 1), fontsize=9)
         return figure
-
-
-def _pair(name: str, value: Any) -> tuple[int, int]:
-    """Two integers, or a TypeError that names them."""
-    if isinstance(value, (str, Mapping)) or np.shape(value) != (2,):
-        raise TypeError(f"{name}: got {value!r}, expected two integers, rows and columns")
-    rows, columns = (whole(name, number, -32, 32) for number in value)
-    return rows, columns
-
-
-def _matrix(name: str, value: Any) -> Array:
-    """A matrix of finite numbers, or a TypeError or ValueError that names it."""
-    trait = ArrayTrait(2)
-    trait.name = name
-    return trait.validate(None, value)
 
 
 def _check_size(name: str, shape: tuple[int, ...], least: int, most: int) -> None:
