@@ -21,15 +21,25 @@ function compared(one, other) {
   return { agree, differ, agreeing: number(agree), places: number(counts) };
 }
 
-// By how many whole steps the old map must be moved to give the new one; null where none do.
-function stepsBetween(before, after, shift, size) {
-  const [rows, columns] = shift.map((by) => [...new Set([Math.floor(by / size), Math.ceil(by / size)])]);
-  for (const i of rows) {
-    for (const j of columns) {
-      const { agreeing, places } = compared(placed(before, i, j), after);
-      if (agreeing === places) return [i, j];
-    }
-  }
+// Whether the old map, moved, is the new one; zeros come in at its border.
+function isMoved(before, after, di, dj) {
+  const [h, w] = before.shape;
+  const close = 1e-9 * Math.max(1, strongest(before));
+  return after.data.every((value, place) => {
+    const [i, j] = [Math.floor(place / w) - di, (place % w) - dj];
+    const old = i >= 0 && i < h && j >= 0 && j < w ? before.data[i * w + j] : 0;
+    return Math.abs(value - old) <= close;
+  });
+}
+
+// By how many whole steps the old map must be moved to give the new one, the nearest to `wanted`; null where none do.
+function stepsBetween(before, after, wanted) {
+  const [rows, columns] = wanted.map((by, axis) => {
+    const most = before.shape[axis];
+    const steps = Array.from({ length: 2 * most + 1 }, (_, n) => n - most);
+    return steps.sort((one, other) => Math.abs(one - by) - Math.abs(other - by));
+  });
+  for (const di of rows) for (const dj of columns) if (isMoved(before, after, di, dj)) return [di, dj];
   return null;
 }
 
@@ -43,6 +53,12 @@ function outlineOf({ shape: [, w], data }) {
 }
 
 // --- how it is said ---
+
+// The first of the units with the largest value; null where all have the same.
+function strongestUnit({ data }) {
+  const most = Math.max(...data);
+  return data.every((value) => value === most) && data.length > 1 ? null : data.indexOf(most);
+}
 
 const several = (count, one) => `${count} ${one}${count === 1 ? "" : "s"}`;
 
@@ -62,50 +78,44 @@ function percent(part, whole) {
 function aboutUnits(before, after) {
   const close = 1e-9 * Math.max(1, strongest(before, after));
   const changed = before.data.filter((value, unit) => Math.abs(value - after.data[unit]) > close).length;
-  const [old, now] = [before, after].map(({ data }) => data.indexOf(Math.max(...data)));
-  const text = after.data.every((value) => value === after.data[0])
-    ? "All units have the same value: nothing is left to tell them apart."
-    : old === now
-      ? `Unit ${now} is the strongest, as before.`
-      : `Unit ${old} was the strongest, now it is unit ${now}.`;
-  const short = old === now ? `the strongest unit is still ${now}` : `the strongest unit is ${now} in place of ${old}`;
-  return { number: `${changed} of ${before.data.length}`, what: "values changed", text, short };
+  const [old, now] = [before, after].map(strongestUnit);
+  const number = `${changed} of ${before.data.length}`;
+  const said = (text, short) => ({ number, what: "changed", text, short });
+  if (now === null) return said("All units have the same value: none stands out.", "no unit of the dense layer stands out");
+  if (old === now) return said(`Unit ${now} is the strongest, as before.`, `the strongest unit is still ${now}`);
+  if (old === null) return said(`No unit stood out, now it is unit ${now}.`, `the strongest unit is ${now}`);
+  return said(`Unit ${old} was the strongest, now it is unit ${now}.`, `the strongest unit is ${now} in place of ${old}`);
 }
 
 function aboutMap({ agreeing, places }, moved) {
   const missing = places - agreeing;
-  const text =
-    places === 0
-      ? "Both maps are 0 everywhere."
-      : !moved
-        ? "Nothing has moved yet."
-        : missing === 0
-          ? `At all ${places} places with a value the new map is the old one, moved: this is equivariance.`
-          : `At ${missing} of ${places} places (framed) it is not the old map, moved: there a border cuts.`;
-  const short =
-    missing === 0 ? "the feature map moved along everywhere" : `the feature map moved along at ${agreeing} of ${places} places`;
-  return { number: percent(agreeing, places), what: "moved along", text, short };
+  const said = (text, short) => ({ number: places ? percent(agreeing, places) : "0", what: "moved along", text, short });
+  if (!places) return said("Nothing of the map is left: it is 0 everywhere.", "nothing of the feature map is left");
+  if (missing) {
+    return said(
+      `At ${missing} of ${places} places (framed) it is not the old map, moved: there the border cuts.`,
+      `the feature map moved along at ${agreeing} of ${places} places`,
+    );
+  }
+  const text = `At all ${places} places with a value the new map is the old one, moved: this is equivariance.`;
+  return said(moved ? text : "Nothing has moved yet.", "the feature map moved along everywhere");
 }
 
-function aboutPooled({ agreeing, places }, steps, shift, size, missing) {
-  const whole = shift.every((by) => by % size === 0);
-  const moved = shift.some((by) => by !== 0);
-  const text =
-    places === 0
-      ? "Both maps are 0 everywhere."
-      : !moved
-        ? "Nothing has moved yet."
-        : steps
-          ? `It is the old map, moved ${way(steps) ? `by ${way(steps)}` : "by nothing"}: ${whole ? "the move is a multiple of" : "though the move is no multiple of"} ${size}.`
-          : whole
-            ? `The move is a multiple of ${size}, but at ${several(missing, "place")} (framed) a border cuts.`
-            : `The move is no multiple of ${size}: no whole steps take the old map to this one.`;
-  return {
-    number: `${agreeing} of ${places}`,
-    what: "values stayed",
-    text,
-    short: `of the pooled map ${agreeing} of ${places} values stayed`,
-  };
+// `steps` is how the old map gives the new one; where none do, `missing` counts the places at which it does not.
+function aboutPooled({ agreeing, places }, left, moved, steps, multiple, size, missing) {
+  const along = steps && way(steps);
+  const cases = [
+    [!left, "Nothing of the map is left: it is 0 everywhere."],
+    [!moved, "Nothing has moved yet."],
+    [along && multiple, `It is the old map, moved ${along}: the move is a multiple of ${size}.`],
+    [along, `It is the old map, moved ${along}, though the move is no multiple of ${size}.`],
+    [steps, "It is the old map, though the digit has moved."],
+    [multiple, `The move is a multiple of ${size}, but at ${several(missing, "place")} (framed) the border cuts.`],
+    [true, `The move is no multiple of ${size}: no whole steps take the old map to this one.`],
+  ];
+  const [, text] = cases.find(([holds]) => holds);
+  const number = `${agreeing} of ${places}`;
+  return { number, what: "stayed", text, short: `of the pooled map ${number} values stayed` };
 }
 
 // --- the page ---
@@ -148,7 +158,7 @@ function bars() {
       }
       const most = strongest(...layers) || 1;
       layers.forEach(({ data }, column) => {
-        const top = data.indexOf(Math.max(...data));
+        const top = strongestUnit({ data });
         rows.forEach((cells, unit) => {
           const cell = cells[column];
           say(cell, format(data[unit]));
@@ -219,21 +229,31 @@ function render({ model, el }) {
 
   // --- controls ---
 
-  const images = model.get("images");
-  const kernels = model.get("kernels");
   const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
-  const named = (list, value) => Object.keys(list).find((name) => same(list[name], value)) ?? OTHER;
   const controls = {
-    image: choice("Picture", [...Object.keys(images), OTHER], OTHER, (name) => pick("image", images, name)),
-    kernel: choice("Kernel", [...Object.keys(kernels), OTHER], OTHER, (name) => pick("kernel", kernels, name)),
+    image: choice("Picture", [], OTHER, (name) => pick("image", "images", name)),
+    kernel: choice("Kernel", [], OTHER, (name) => pick("kernel", "kernels", name)),
     padding: choice("Padding", [["same", "same: zeros around"], ["valid", "valid: none"]], "same", (padding) => change({ padding })),
     pool: number("Pool size", 1, 4, 2, (pool_size) => change({ pool_size })),
   };
   root.append(element("div", { class: "cb-controls" }, ...Object.values(controls).map((control) => control.root)));
 
-  function pick(name, list, key) {
-    if (list[key]) change({ [name]: list[key] });
+  function pick(name, menu, key) {
+    const found = model.get(menu)[key];
+    if (found) change({ [name]: found });
     else update();
+  }
+
+  // What a menu offers, and which of that is chosen.
+  const offered = new Map();
+  function offer({ root: all, control, set }, name, menu) {
+    const list = model.get(menu);
+    if (offered.get(menu) !== list) {
+      offered.set(menu, list);
+      control.replaceChildren(...[...Object.keys(list), OTHER].map((option) => element("option", {}, option)));
+      all.hidden = Object.keys(list).length === 0;
+    }
+    set(Object.keys(list).find((key) => same(list[key], model.get(name))) ?? OTHER);
   }
 
   // --- the picture that is moved ---
@@ -337,14 +357,15 @@ function render({ model, el }) {
     table.replaceChildren(...(grid ? [grid.root] : []));
     showNumbers();
   });
-  root.append(element("div", { class: "cb-controls" }, numbers.root), table);
+  root.append(element("div", { class: "cb-controls cb-more" }, numbers.root), table);
 
   function showNumbers() {
     if (!grid) return;
     const map = tables[wanted][1]();
     const [h, w] = map.shape;
     grid.resize(h, w);
-    grid.show((i, j) => map.data[i * w + j], { strength: strongest(map) });
+    // Without shades, which the picture has: hundreds of them would make a drag slow.
+    grid.show((i, j) => map.data[i * w + j]);
   }
 
   // --- from the state to the page ---
@@ -358,13 +379,14 @@ function render({ model, el }) {
     const moved = shift.some((by) => by !== 0);
     const along = compared(placed(before.map, ...shift), after.map);
     const stayed = compared(before.pooled, after.pooled);
-    const steps = stepsBetween(before.pooled, after.pooled, shift, size);
-    const whole = shift.every((by) => by % size === 0);
-    const pooledAlong = whole ? compared(placed(before.pooled, ...shift.map((by) => by / size)), after.pooled) : null;
+    const steps = stepsBetween(before.pooled, after.pooled, shift.map((by) => by / size));
+    const multiple = shift.every((by) => by % size === 0);
+    const pooledAlong = multiple ? compared(placed(before.pooled, ...shift.map((by) => by / size)), after.pooled) : null;
+    const missing = pooledAlong && pooledAlong.places - pooledAlong.agreeing;
     const found = [
       aboutUnits(before.hidden, after.hidden),
       aboutMap(along, moved),
-      aboutPooled(stayed, steps, shift, size, pooledAlong ? pooledAlong.places - pooledAlong.agreeing : 0),
+      aboutPooled(stayed, strongest(after.pooled) > 0, moved, steps, multiple, size, missing),
     ];
 
     const [own, maps, pools] = ["picture", "map", "pooled"].map((name) => strongest(before[name], after[name]));
@@ -375,15 +397,15 @@ function render({ model, el }) {
     shown.movedPooled.show(after.pooled, { strength: pools, dotted: moved ? stayed.agree : null, framed: pooledAlong?.differ });
     units.set(before.hidden, after.hidden);
     verdicts.forEach((one, n) => one.set(found[n]));
-    say(pooledTitle, `Pooled map: ReLU, max of ${size}×${size}`);
+    say(pooledTitle, `ReLU, max pooling ${size}×${size}`);
     showPlace(shift, before.picture, after.picture);
     showNumbers();
 
     const [kh, kw] = kernel().shape;
     kernelGrid.resize(kh, kw);
     kernelGrid.show((i, j) => kernel().data[i * kw + j], { strength: strongest(kernel()) });
-    controls.image.set(named(images, model.get("image")));
-    controls.kernel.set(named(kernels, model.get("kernel")));
+    offer(controls.image, "image", "images");
+    offer(controls.kernel, "kernel", "kernels");
     controls.padding.set(model.get("padding"));
     controls.pool.set(size);
     const text = moved
@@ -407,7 +429,7 @@ function render({ model, el }) {
     pause = setTimeout(() => say(said, text), SILENCE);
   }
 
-  const names = ["image", "shift", "kernel", "padding", "pool_size", "dense_kernel"];
+  const names = ["image", "shift", "kernel", "padding", "pool_size", "dense_kernel", "images", "kernels"];
   // Changes that come together are shown once.
   let waiting = false;
   const changed = () => {
