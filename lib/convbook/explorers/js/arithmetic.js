@@ -102,7 +102,7 @@ export function maxPool(input, size, stride = size) {
 }
 
 // A dense layer on all numbers of its input: the kernel is (features, units), as Keras keeps it.
-export function dense(input, kernel, bias = null) {
+export function denseLayer(input, kernel, bias = null) {
   const units = kernel.shape[1];
   const output = zeros(units);
   if (bias) output.data.set(bias);

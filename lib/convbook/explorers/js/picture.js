@@ -1,5 +1,5 @@
-// A picture of numbers on a canvas: the colour of a cell is its sign, the strength of the colour its size. For maps too
-// large to be a Grid at every move; whoever shows one also offers its numbers in a Grid.
+// A picture of numbers on a canvas: the colour of a cell is its sign, the strength of the colour its size, and a dash says
+// once more which are negative. For maps too large to be a Grid at every move; whoever shows one also offers its numbers in a Grid.
 import { element, format } from "./page.js";
 
 const CELL = 16; // canvas pixels for each cell: enough for a sharp frame on any screen
@@ -51,6 +51,7 @@ export class Picture {
       pen.globalAlpha = Math.min(1, Math.abs(value) / (strength || 1));
       pen.fillStyle = value > 0 ? this.colours.positive : this.colours.negative;
       pen.fillRect(x, y, CELL, CELL);
+      if (value < 0 && pen.globalAlpha > 0.1) pen.clearRect(x + 4, y + 7, CELL - 8, 2);
     });
     pen.globalAlpha = 1;
     if (outline) {

@@ -1,4 +1,4 @@
-import { conv, dense, maxPool, nested, placed, relu, tensor } from "./arithmetic.js";
+import { conv, denseLayer, maxPool, nested, placed, relu, tensor } from "./arithmetic.js";
 import { button, choice, element, format, frame, message, number } from "./page.js";
 import { Grid } from "./grid.js";
 import { Picture, onColours } from "./picture.js";
@@ -22,9 +22,8 @@ function compared(one, other) {
 }
 
 // Whether the old map, moved, is the new one; zeros come in at its border.
-function isMoved(before, after, di, dj) {
+function isMoved(before, after, di, dj, close) {
   const [h, w] = before.shape;
-  const close = 1e-9 * Math.max(1, strongest(before));
   return after.data.every((value, place) => {
     const [i, j] = [Math.floor(place / w) - di, (place % w) - dj];
     const old = i >= 0 && i < h && j >= 0 && j < w ? before.data[i * w + j] : 0;
@@ -39,7 +38,8 @@ function stepsBetween(before, after, wanted) {
     const steps = Array.from({ length: 2 * most + 1 }, (_, n) => n - most);
     return steps.sort((one, other) => Math.abs(one - by) - Math.abs(other - by));
   });
-  for (const di of rows) for (const dj of columns) if (isMoved(before, after, di, dj)) return [di, dj];
+  const close = 1e-9 * Math.max(1, strongest(before));
+  for (const di of rows) for (const dj of columns) if (isMoved(before, after, di, dj, close)) return [di, dj];
   return null;
 }
 
@@ -205,7 +205,7 @@ function render({ model, el }) {
 
   function layers(picture) {
     const map = featureMap(picture);
-    return { picture, hidden: dense(picture, weights()), map, pooled: maxPool(relu(map), model.get("pool_size")) };
+    return { picture, hidden: denseLayer(picture, weights()), map, pooled: maxPool(relu(map), model.get("pool_size")) };
   }
 
   function change(changes) {
