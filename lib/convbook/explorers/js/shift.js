@@ -22,25 +22,23 @@ function compared(one, other) {
 }
 
 // Whether the old map, moved, is the new one; zeros come in at its border.
-function isMoved(before, after, di, dj, close) {
-  const [h, w] = before.shape;
-  return after.data.every((value, place) => {
-    const [i, j] = [Math.floor(place / w) - di, (place % w) - dj];
-    const old = i >= 0 && i < h && j >= 0 && j < w ? before.data[i * w + j] : 0;
-    return Math.abs(value - old) <= close;
-  });
+function isMoved(before, after, [di, dj], close) {
+  const old = placed(before, di, dj);
+  return after.data.every((value, place) => Math.abs(value - old.data[place]) <= close);
 }
 
 // By how many whole steps the old map must be moved to give the new one, the nearest to `wanted`; null where none do.
 function stepsBetween(before, after, wanted) {
-  const [rows, columns] = wanted.map((by, axis) => {
-    const most = before.shape[axis];
-    const steps = Array.from({ length: 2 * most + 1 }, (_, n) => n - most);
-    return steps.sort((one, other) => Math.abs(one - by) - Math.abs(other - by));
-  });
-  const close = 1e-9 * Math.max(1, strongest(before));
-  for (const di of rows) for (const dj of columns) if (isMoved(before, after, di, dj, close)) return [di, dj];
-  return null;
+  const close = 1e-9 * Math.max(1, strongest(before, after));
+  const first = after.data.findIndex((value) => Math.abs(value) > close);
+  if (first < 0) return null;
+  // A place of the old map with the value that the new map has first must have come to where that is.
+  const w = before.shape[1];
+  const from = Array.from(before.data.keys()).filter((place) => Math.abs(before.data[place] - after.data[first]) <= close);
+  const steps = from.map((place) => [Math.floor(first / w) - Math.floor(place / w), (first % w) - (place % w)]);
+  const distance = ([di, dj]) => Math.hypot(di - wanted[0], dj - wanted[1]);
+  steps.sort((one, other) => distance(one) - distance(other));
+  return steps.find((by) => isMoved(before, after, by, close)) ?? null;
 }
 
 // The smallest rectangle [top, left, height, width] with all that is not 0.
