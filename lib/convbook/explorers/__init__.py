@@ -1,8 +1,10 @@
 """The interactive figures of the book: they compute in the page, with a kernel and without.
 
 ``ConvolutionExplorer``  a kernel slides over an input, and every output shows what it is made of
+``ShiftExplorer``        a digit is moved, and three layers show what moves along and what stays
 """
 
 from convbook.explorers.convolution import ConvolutionExplorer
+from convbook.explorers.shift import ShiftExplorer
 
-__all__ = ["ConvolutionExplorer"]
+__all__ = ["ConvolutionExplorer", "ShiftExplorer"]
