@@ -1,8 +1,10 @@
 """The interactive figures of the book: they compute in the page, with a kernel and without.
 
 ``ConvolutionExplorer``  a kernel slides over an input, and every output shows what it is made of
+``LeNetExplorer``       a digit, drawn by hand, goes through a trained network
 """
 
 from convbook.explorers.convolution import ConvolutionExplorer
+from convbook.explorers.lenet import LeNetExplorer
 
-__all__ = ["ConvolutionExplorer"]
+__all__ = ["ConvolutionExplorer", "LeNetExplorer"]
