@@ -58,7 +58,7 @@ class Maps {
   }
 
   show({ data }, colours) {
-    const strongest = largest(data);
+    const strongest = this.name === "input" ? 1 : largest(data);
     const step = this.pictures.length;
     this.pictures.forEach((picture, at) => picture.show(data, { at, step, strongest, ...colours }));
   }
@@ -104,8 +104,8 @@ function about(layer, map, values, shape) {
 function origin({ kind, window, activation, kernel, bias }, map) {
   const then = activation && activation !== "linear" ? ` Then ${activation === "relu" ? "ReLU" : activation}.` : "";
   if (kind === "Conv2D") {
-    const added = bias ? ` and its bias ${format(bias[map])}` : "";
-    return `Made by filter ${map}, of ${times(kernel.shape.slice(0, 3))} weights${added}.${then}`;
+    const added = bias ? ` and the bias ${format(bias[map])}` : "";
+    return `Made by filter ${map}: ${times(kernel.shape.slice(0, 3))} weights${added}.${then}`;
   }
   const block = window && window.map(([size]) => size).join("×");
   if (kind === "MaxPooling2D") return `Each is the largest of ${block} numbers of map ${map} before it.`;
@@ -133,7 +133,7 @@ class Detail {
     const { shape, data } = output;
     const [, w, count] = shape.length === 1 ? [1, shape[0], 1] : shape;
     const values = data.filter((_, n) => n % count === map);
-    const strongest = largest(data);
+    const strongest = layer.name === "input" ? 1 : largest(data);
     const asNumbers = shape.length === 3 && Math.max(shape[0], w) <= NUMBERS;
     const said = about(layer, map, values, shape);
     if (this.text.textContent !== said) this.text.textContent = said;
@@ -159,11 +159,15 @@ class Detail {
     const weights = kernel.data.filter((_, n) => n % count === map);
     const grids = Array.from({ length: channels }, (_, c) => {
       const name = channels > 1 ? `Filter ${map}, channel ${c}` : `Filter ${map}`;
-      const grid = new Grid({ label: name, title: channels > 1 && c > 0 ? `channel ${c}` : name, role: "kernel" });
+      const title = channels > 1 && c > 0 ? `channel ${c}` : name;
+      const grid = new Grid({ label: name, title, role: "kernel", digits: channels > 1 ? 1 : 2 });
+      const weight = (i, j) => weights[(i * kw + j) * channels + c];
+      grid.describe = (i, j) => `row ${i}, column ${j}: ${format(weight(i, j))}`;
       grid.resize(kh, kw);
-      grid.show((i, j) => weights[(i * kw + j) * channels + c], { strength: largest(weights) });
+      grid.show(weight, { strength: largest(weights) });
       return grid.root;
     });
+    this.filters.classList.toggle("cb-small", channels > 1);
     return this.filters.replaceChildren(...grids);
   }
 }

@@ -19,24 +19,23 @@ export function onTheme(changed) {
   return () => observer.disconnect();
 }
 
-// One pixel of canvas for each number; the style sheet makes it larger.
+// One pixel of canvas for each number; the style sheet makes it larger. How much of a colour is its alpha.
 export class Picture {
   constructor(height, width, attributes = {}) {
     this.canvas = element("canvas", { width, height, ...attributes });
     this.context = this.canvas.getContext("2d");
     this.pixels = this.context.createImageData(width, height);
+    this.words = new Uint32Array(this.pixels.data.buffer);
   }
 
   // Every `step`-th number of `data` from `at` on; `strongest` gets the full colour.
   show(data, { at = 0, step = 1, strongest = 1, positive, negative = positive }) {
-    const { data: bytes } = this.pixels;
-    for (let pixel = 0; pixel < bytes.length; pixel += 4) {
-      const value = data[at + (pixel / 4) * step];
-      const [red, green, blue] = value < 0 ? negative : positive;
-      bytes[pixel] = red;
-      bytes[pixel + 1] = green;
-      bytes[pixel + 2] = blue;
-      bytes[pixel + 3] = strongest ? (255 * Math.abs(value)) / strongest : 0;
+    const { words } = this;
+    const [above, below] = [positive, negative].map(([red, green, blue]) => (blue << 16) | (green << 8) | red);
+    const full = strongest ? 255 / strongest : 0;
+    for (let pixel = 0; pixel < words.length; pixel += 1) {
+      const value = data[at + pixel * step];
+      words[pixel] = value < 0 ? (Math.round(-value * full) << 24) | below : (Math.round(value * full) << 24) | above;
     }
     this.context.putImageData(this.pixels, 0, 0);
   }
