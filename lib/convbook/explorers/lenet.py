@@ -52,13 +52,13 @@ class LeNetExplorer(Explorer, page="lenet"):
             AveragePooling2D, Activation, Flatten, Dropout and Dense layers. It is copied: what it learns later does
             not show.
         images: digits to begin from, by name, ``(28, 28)`` or ``(28, 28, 1)`` with values from 0 to 1. By default a
-            test digit of each class from :func:`convbook.datasets.load_mnist`, and two that the model misreads.
+            test digit of each class from :func:`convbook.datasets.load_mnist`, and two that the model misreads, each in its own way.
         image: what is drawn; by default the first of ``images``.
         centred: whether the network gets the drawing as the makers of MNIST would have prepared it: scaled until its
             longer side has 20 pixels, and moved until its centre of mass lies in the middle. Digits of MNIST stay as
             they are.
-        selected: the layer and the map that are shown enlarged, ``("conv2d", 0)``; for layers without maps, and for
-            ``"input"``, the map is 0.
+        selected: the layer and the map that are shown enlarged, such as ``("conv2d", 0)``; for layers without maps,
+            and for ``"input"``, the map is 0. Flatten, Dropout and a softmax at the end have no picture of their own.
 
     The last three are attributes that follow what the reader does and can be set: ``explorer.image = ...``. Images are
     kept in steps of 1/255, as those of MNIST are.
@@ -107,15 +107,13 @@ class LeNetExplorer(Explorer, page="lenet"):
         self._model = _copied(model)
         pictures = _examples(self._model) if images is None else images
         layers, weights = _packed(self._model)
-        first = next((layer for layer in layers if layer["kind"] == "Conv2D"), layers[0])
+        first = next((layer["name"] for layer in layers if layer["kind"] == "Conv2D"), "input")
         self.set_trait("layers", layers)
         self.set_trait("weights", weights)
         self.set_trait("images", {str(name): _picture(f"images: {name}", value) for name, value in pictures.items()})
         if image is None:
             image = next(iter(self.images.values()), np.zeros((SIZE, SIZE)))
-        super().__init__(
-            image=image, centred=centred, selected=(first["name"], 0) if selected is None else selected, **options
-        )
+        super().__init__(image=image, centred=centred, selected=(first, 0) if selected is None else selected, **options)
         self._compute()
 
     @traitlets.validate("centred")
@@ -129,7 +127,7 @@ class LeNetExplorer(Explorer, page="lenet"):
         value = proposal.value
         if not isinstance(value, (list, tuple)) or len(value) != 2 or not isinstance(value[0], str):
             raise TypeError(f"selected: got {value!r}, expected the name of a layer and a map, such as ('conv2d', 0)")
-        maps = {"input": 1, **{layer["name"]: _maps(layer) for layer in self.layers}}
+        maps = {"input": 1, **{layer["name"]: _maps(layer) for layer in self.layers if layer["shown"]}}
         if value[0] not in maps:
             raise ValueError(f"selected: got layer {value[0]!r}, expected one of {', '.join(maps)}")
         return value[0], whole("selected", value[1], 0, maps[value[0]] - 1)
@@ -237,17 +235,18 @@ def _levels(image: Array) -> list[list[int]]:
 
 
 def _examples(model: Sequential) -> dict[str, Array]:
-    """A test digit of each class, and two that the model misreads."""
+    """A test digit of each class, and two that the model misreads, each in its own way."""
     digits = datasets.load_mnist(train=1, test=2000)
     answers = model.predict(digits.x_test).argmax(axis=1)
     right = answers == digits.y_test
-    found = {}
+    found: dict[str, Array] = {}
     for label in range(10):
         for place in np.flatnonzero(right & (digits.y_test == label))[:1]:
             found[f"a {label}"] = digits.x_test[place]
-    for place in np.flatnonzero(~right)[:2]:
-        found[f"a {digits.y_test[place]}, read as {answers[place]}"] = digits.x_test[place]
-    return found
+    misread: dict[str, Array] = {}
+    for place in np.flatnonzero(~right):
+        misread.setdefault(f"a {digits.y_test[place]}, read as {answers[place]}", digits.x_test[place])
+    return {**found, **dict(list(misread.items())[:2])}
 
 
 # --- the network, as it travels -------------------------------------------------------------------------------
@@ -304,6 +303,9 @@ def _packed(model: Sequential) -> tuple[list[dict[str, Any]], bytes]:
         assert layer.input_shape is not None
         shape = layer.compute_output_shape(layer.input_shape)
         described: dict[str, Any] = {"kind": type(layer).__name__, "name": layer.name, "shape": list(shape[1:])}
+        # Flatten and Dropout change no number, and the shares show what a softmax at the end gives.
+        ending = isinstance(layer, Activation) and layer.activation == "softmax" and layer is model.layers[-1]
+        described["shown"] = not ending and not isinstance(layer, (Flatten, Dropout))
         if isinstance(layer, (Conv2D, MaxPooling2D, AveragePooling2D)):
             # Kernel, stride, padding before, dilation, for rows and for columns.
             described["window"] = [list(axis) for axis in layer.window(layer.input_shape)]

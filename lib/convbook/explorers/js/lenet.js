@@ -226,9 +226,7 @@ function render({ model, el }) {
   const select = (name, map) => set({ selected: [name, map] }, () => detail.text.textContent);
   const input = { name: "input", shape: [SIZE, SIZE, 1] };
   const seen = new Maps(input, id, select);
-  // What does not change a number is not drawn again, nor is the softmax, which the bars show.
-  const last = (layer) => layer.kind === "Activation" && layer === layers.at(-1) && ends;
-  const drawn = layers.filter((layer) => !["Flatten", "Dropout"].includes(layer.kind) && !last(layer));
+  const drawn = layers.filter((layer) => layer.shown);
   const maps = drawn.map((layer) => new Maps({ ...layer, scores: layer === layers.at(-1) && !ends }, id, select));
   const shares = new Shares();
   const detail = new Detail();
