@@ -52,7 +52,7 @@ class LeNetExplorer(Explorer, page="lenet"):
             AveragePooling2D, Activation, Flatten, Dropout and Dense layers. It is copied: what it learns later does
             not show.
         images: digits to begin from, by name, ``(28, 28)`` or ``(28, 28, 1)`` with values from 0 to 1. By default a
-            test digit of each class from :func:`convbook.datasets.load_mnist`, and two that the model misreads, each in its own way.
+            test digit of each class from :func:`convbook.datasets.load_mnist`, and two mistakes of the model.
         image: what is drawn; by default the first of ``images``.
         centred: whether the network gets the drawing as the makers of MNIST would have prepared it: scaled until its
             longer side has 20 pixels, and moved until its centre of mass lies in the middle. Digits of MNIST stay as
@@ -105,7 +105,7 @@ class LeNetExplorer(Explorer, page="lenet"):
         **options: Any,
     ) -> None:
         self._model = _copied(model)
-        pictures = _examples(self._model) if images is None else images
+        pictures = _examples(self._model, centred) if images is None else images
         layers, weights = _packed(self._model)
         first = next((layer["name"] for layer in layers if layer["kind"] == "Conv2D"), "input")
         self.set_trait("layers", layers)
@@ -234,10 +234,11 @@ def _levels(image: Array) -> list[list[int]]:
     return rows
 
 
-def _examples(model: Sequential) -> dict[str, Array]:
-    """A test digit of each class, and two that the model misreads, each in its own way."""
+def _examples(model: Sequential, centred: bool) -> dict[str, Array]:
+    """A test digit of each class, and two that the model misreads, each in another way."""
     digits = datasets.load_mnist(train=1, test=2000)
-    answers = model.predict(digits.x_test).argmax(axis=1)
+    images = np.array([centre(image) for image in digits.x_test[:, :, :, 0]]) if centred else digits.x_test[..., 0]
+    answers = model.predict(images[..., np.newaxis]).argmax(axis=1)
     right = answers == digits.y_test
     found: dict[str, Array] = {}
     for label in range(10):
