@@ -331,6 +331,8 @@ def test_what_cannot_be_is_refused_by_name_and_changes_nothing(name, value, erro
     before, scores = explorer.get_state(), explorer.scores
     with pytest.raises(error, match=re.escape(words)):
         setattr(explorer, name, value)
+    with pytest.raises(error, match=re.escape(words)), explorer.hold_trait_notifications():
+        setattr(explorer, name, value)
     assert explorer.get_state() == before
     assert_array_equal(explorer.scores, scores)
 

@@ -38,7 +38,28 @@ class _Picture(traitlets.TraitType[Any, Any]):
         self.tag(sync=True, to_json=lambda value, _: _levels(value), from_json=lambda value, _: np.divide(value, 255))
 
     def validate(self, obj: Any, value: Any) -> Array:
-        return _picture(self.name or "image", value)
+        return _picture("image", value)
+
+
+class _Switch(traitlets.TraitType[Any, Any]):
+    """True or False."""
+
+    def validate(self, obj: Any, value: Any) -> bool:
+        if not isinstance(value, (bool, np.bool_)):
+            raise TypeError(f"{self.name}: got {value!r}, expected True or False")
+        return bool(value)
+
+
+class _Selected(traitlets.TraitType[Any, Any]):
+    """A layer of the explorer's network by name, and one of its maps."""
+
+    def validate(self, obj: Any, value: Any) -> tuple[str, int]:
+        if not isinstance(value, (list, tuple)) or len(value) != 2 or not isinstance(value[0], str):
+            raise TypeError(f"selected: got {value!r}, expected the name of a layer and a map, such as ('conv2d', 0)")
+        maps = {"input": 1, **{layer["name"]: _maps(layer) for layer in obj.layers if layer["shown"]}}
+        if value[0] not in maps:
+            raise ValueError(f"selected: got layer {value[0]!r}, expected one of {', '.join(maps)}")
+        return value[0], whole("selected", value[1], 0, maps[value[0]] - 1)
 
 
 class LeNetExplorer(Explorer, page="lenet"):
@@ -79,8 +100,8 @@ class LeNetExplorer(Explorer, page="lenet"):
     """
 
     image = _Picture()
-    centred = traitlets.Any(True).tag(sync=True)
-    selected = traitlets.Any(("input", 0)).tag(
+    centred = _Switch(True).tag(sync=True)
+    selected = _Selected(("input", 0)).tag(
         sync=True, to_json=lambda value, _: list(value), from_json=lambda value, _: value
     )
     images = traitlets.Dict(read_only=True).tag(
@@ -115,22 +136,6 @@ class LeNetExplorer(Explorer, page="lenet"):
             image = next(iter(self.images.values()), np.zeros((SIZE, SIZE)))
         super().__init__(image=image, centred=centred, selected=(first, 0) if selected is None else selected, **options)
         self._compute()
-
-    @traitlets.validate("centred")
-    def _check_centred(self, proposal: Any) -> bool:
-        if not isinstance(proposal.value, (bool, np.bool_)):
-            raise TypeError(f"centred: got {proposal.value!r}, expected True or False")
-        return bool(proposal.value)
-
-    @traitlets.validate("selected")
-    def _check_selected(self, proposal: Any) -> tuple[str, int]:
-        value = proposal.value
-        if not isinstance(value, (list, tuple)) or len(value) != 2 or not isinstance(value[0], str):
-            raise TypeError(f"selected: got {value!r}, expected the name of a layer and a map, such as ('conv2d', 0)")
-        maps = {"input": 1, **{layer["name"]: _maps(layer) for layer in self.layers if layer["shown"]}}
-        if value[0] not in maps:
-            raise ValueError(f"selected: got layer {value[0]!r}, expected one of {', '.join(maps)}")
-        return value[0], whole("selected", value[1], 0, maps[value[0]] - 1)
 
     @traitlets.observe("image", "centred")
     def _compute(self, change: object = None) -> None:

@@ -39,13 +39,13 @@ class Maps {
       return element("input", { type: "radio", name: group, "aria-label": label, onchange: () => chosen(name, map) });
     });
     const labels = this.radios.map((radio, map) =>
-      element("label", { class: "cb-map" }, radio, this.pictures[map].canvas),
+      element("label", { class: "cb-feature" }, radio, this.pictures[map].canvas),
     );
     this.root = element(
       "fieldset",
       { class: this.flat ? "cb-layer cb-strip" : "cb-layer" },
       element("legend", { class: "cb-title" }, this.title()),
-      element("div", { class: "cb-maps" }, ...labels),
+      element("div", { class: "cb-features" }, ...labels),
     );
     this.root.style.setProperty("--maps", Math.min(count, 8));
     this.root.style.setProperty("--wide", w);
@@ -123,7 +123,7 @@ class Detail {
     this.filters = element("div", { class: "cb-stage cb-filters" });
     this.root = element(
       "div",
-      { class: "cb-stage cb-detail", role: "group", "aria-label": "The selected map" },
+      { class: "cb-stage cb-larger", role: "group", "aria-label": "The selected map" },
       element("div", { class: "cb-enlarged" }, this.grid.root, this.picture.canvas),
       element("div", { class: "cb-beside" }, this.text, this.filters),
     );
@@ -178,7 +178,7 @@ function render({ model, el }) {
   const id = `convbook-lenet-${explorers}`;
   const layers = network(model.get("layers"), model.get("weights"));
   const ends = layers.at(-1).activation === "softmax";
-  const said = message({ class: "cb-unseen" });
+  const said = message({ class: "cb-spoken" });
   const shown = element("p", { class: "cb-message", "aria-hidden": "true" });
   let speak = () => {};
 
