@@ -49,7 +49,7 @@ export class LargePicture {
     this.context = this.canvas.getContext("2d");
   }
 
-  show(values, width, { strongest, positive, negative }) {
+  show(values, width, { strongest, positive, negative = positive }) {
     const [w, h] = [CELL * width, CELL * Math.ceil(values.length / width)];
     if (this.canvas.width !== w || this.canvas.height !== h) Object.assign(this.canvas, { width: w, height: h });
     const css = ([red, green, blue]) => `rgb(${red} ${green} ${blue})`;
