@@ -10,8 +10,9 @@ import traitlets
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from convbook import datasets, figures, ops
-from convbook.explorers._explorer import Array, ArrayTrait, Explorer, whole
+from convbook import figures, ops
+from convbook.explorers._explorer import Array, ArrayTrait, Explorer, refusals, whole
+from convbook.explorers._pictures import digit, photograph
 
 _THIRD = 1 / 9
 KERNELS: dict[str, list[list[float]]] = {
@@ -34,14 +35,7 @@ def _images() -> dict[str, Array]:
     edge[:, 3:] = 9
     dot = np.zeros((7, 7))
     dot[3, 3] = 9
-    digit = datasets.load_digits(test=12).x_test[11, 4:24:2, 4:24:2, 0]
-    photograph = datasets.load_photograph(height=12, width=18)[:, 3:15].mean(axis=2)
-    return {
-        "an edge": edge,
-        "a dot": dot,
-        "a digit": np.round(9 * digit),
-        "a photograph": np.round(9 * photograph),
-    }
+    return {"an edge": edge, "a dot": dot, "a digit": digit(), "a photograph": photograph()}
 
 
 class ConvolutionExplorer(Explorer, page="convolution"):
@@ -117,9 +111,10 @@ class ConvolutionExplorer(Explorer, page="convolution"):
     @traitlets.validate(*_STATE)
     def _check(self, proposal: Any) -> Any:
         name, value = proposal.trait.name, proposal.value
-        if name in ("strides", "padding", "dilation_rate"):
-            value = whole(name, value, 0 if name == "padding" else 1, 8)
-        self._result(**{name: value})
+        with refusals():
+            if name in ("strides", "padding", "dilation_rate"):
+                value = whole(name, value, 0 if name == "padding" else 1, 8)
+            self._result(**{name: value})
         return value
 
     @traitlets.observe(*_STATE)
