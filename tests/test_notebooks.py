@@ -1,9 +1,18 @@
 """What every notebook in the repository keeps to, so that running it tells whether it is still true."""
 
+import ast
 import importlib.util
+import json
+import os
+import re
+import subprocess
 import symtable
 import sys
+import threading
+import tomllib
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import quote
 
 import nbformat
 import pytest
@@ -23,7 +32,7 @@ def tool(name):
 
 ledger, stored = tool("ledger"), tool("notebooks")
 NOTEBOOKS = ledger.notebooks()
-TAGS = {"hide-input", "hide-output", "remove-output", "needs-tensorflow", "nbval-ignore-output", "table"}
+TAGS = {"hide-input", "hide-output", "remove-cell", "remove-output", "needs-tensorflow", "nbval-ignore-output", "table"}
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -189,3 +198,145 @@ def test_the_ledger_page_lists_every_claim_and_marks_the_open_ones():
         assert page.count(f"(ledger-{claim.id})=") == 1
         assert (f"<claim-{claim.id}>" in page) == (claim.id in found)
     assert page.count('verdict-open">') == len(ledger.claims()) - len(found)
+
+
+# --- the first cell -------------------------------------------------------------------------------------------
+
+# What stands before the cell in a session without the library, which runs no pip but prints what it would run.
+WITHOUT_THE_LIBRARY = """
+import importlib.util, subprocess, sys
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name: None if name == "convbook" else find(name)
+subprocess.run = lambda command, check: print(check, command == [sys.executable, *command[1:]], *command[1:], sep="|")
+"""
+MISSING = (
+    "The book's library is missing here: in a new cell, type\n"
+    '%pip install "convbook[lessons] @ git+ADDRESS#subdirectory=lib"\n'
+    "with the address of the book's repository for ADDRESS.\n"
+)
+
+
+@pytest.fixture
+def colab():
+    """Colab's list of sessions: serves what is put into its ``sessions``."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200 if self.path == "/api/sessions" else 404)
+            self.end_headers()
+            self.wfile.write(self.server.sessions)
+
+        def log_message(self, *arguments):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield server
+        server.shutdown()
+
+
+def first_cell(prelude="", **environment):
+    """What the first cell prints in a process of its own."""
+    known = {name: value for name, value in os.environ.items() if name not in ("COLAB_JUPYTER_IP", "KMP_TARGET_PORT")}
+    done = subprocess.run(
+        [sys.executable, "-c", prelude + stored.FIRST_CELL],
+        env={**known, "no_proxy": "*", **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stderr == ""
+    return done.stdout
+
+
+def in_colab(server, path):
+    """What the first cell prints in a Colab without the library whose only session is of the notebook ``path``."""
+    server.sessions = json.dumps([{"id": "1", "path": path, "name": "padding.ipynb", "type": "notebook"}]).encode()
+    where = {"COLAB_JUPYTER_IP": "127.0.0.1", "KMP_TARGET_PORT": str(server.server_port)}
+    return first_cell(WITHOUT_THE_LIBRARY, **where)
+
+
+def file_id(address):
+    return "fileId=" + quote(address, safe="")
+
+
+@each_notebook
+def test_its_first_code_cell_is_the_one_that_brings_the_library(path):
+    first, *others = code_cells(path)
+    assert first.source == stored.FIRST_CELL
+    assert first.metadata == {"tags": ["remove-cell"]}
+    assert not first.outputs
+    assert all(cell.id != "library" for cell in others)
+
+
+def test_the_first_cell_stands_behind_the_title():
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_markdown_cell("# Title"), nbformat.v4.new_code_cell("import numpy")]
+    )
+    for _ in range(2):
+        stored.begin(notebook)
+        assert [cell.source for cell in notebook.cells] == ["# Title", stored.FIRST_CELL, "import numpy"]
+
+
+def test_the_first_cell_says_nothing_where_the_library_is():
+    assert first_cell() == ""
+
+
+@pytest.mark.parametrize("branch", ["main", "v1.0", "feature/explorers", "a/book/b"])
+def test_in_colab_the_library_comes_from_where_the_notebook_does(colab, branch):
+    path = file_id(f"https://github.com/some-one/the.book/blob/{branch}/book/feature-maps/padding.ipynb")
+    library = f"convbook[lessons] @ git+https://github.com/some-one/the.book@{branch}#subdirectory=lib"
+    assert in_colab(colab, path) == f"True|True|-m|pip|install|-q|{library}\n"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        file_id("/v2/external/notebooks/padding.ipynb"),
+        "fileId=1mJGXd3vJ3",  # a notebook on Google Drive
+        file_id("https://github.com/one/book"),
+        file_id("https://gist.github.com/one/0123456789abcdef"),
+        file_id("https://github.com/one/two/blob/main/padding.ipynb"),
+        file_id("https://elsewhere.org/github.com/one/two/blob/main/book/padding.ipynb"),
+        "",
+    ],
+)
+def test_a_notebook_from_elsewhere_says_what_to_type(colab, path):
+    assert in_colab(colab, path) == MISSING
+
+
+def test_where_colab_does_not_answer_the_first_cell_says_what_to_type(colab):
+    assert first_cell(WITHOUT_THE_LIBRARY) == MISSING
+    assert first_cell(WITHOUT_THE_LIBRARY, COLAB_JUPYTER_IP="127.0.0.1") == MISSING
+    assert first_cell(WITHOUT_THE_LIBRARY, COLAB_JUPYTER_IP="127.0.0.1", KMP_TARGET_PORT="1") == MISSING
+    assert first_cell(WITHOUT_THE_LIBRARY, COLAB_JUPYTER_IP="", KMP_TARGET_PORT="x") == MISSING
+    for port, sessions in ((colab.server_port, b"\xff"), (colab.server_port, b"[]")):
+        colab.sessions = sessions
+        known = {"COLAB_JUPYTER_IP": "127.0.0.1", "KMP_TARGET_PORT": str(port)}
+        assert first_cell(WITHOUT_THE_LIBRARY, **known) == MISSING
+
+
+def test_what_the_first_cell_installs_is_all_that_the_lessons_import():
+    """But for TensorFlow and Keras, which stand behind a tag of their own."""
+    extras = tomllib.loads((ROOT / "lib" / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = {"convbook[lessons]"}
+    for _ in range(3):
+        names = [re.fullmatch(r"convbook\[([\w,]+)\]", name) for name in wanted]
+        wanted |= {
+            package
+            for name in names
+            if name
+            for extra in name[1].split(",")
+            for package in extras["optional-dependencies"][extra]
+        }
+    brought = {re.match(r"[\w-]+", name)[0] for name in wanted} | {"numpy", "convbook"}
+    imported = {
+        (node.module if isinstance(node, ast.ImportFrom) else node.names[0].name).split(".")[0]
+        for path in NOTEBOOKS
+        for cell in code_cells(path)
+        if "needs-tensorflow" not in cell.metadata.get("tags", [])
+        for node in ast.walk(ast.parse(cell.source))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    }
+    assert {"numpy", "scipy"} <= imported
+    assert imported - set(sys.stdlib_module_names) <= brought
