@@ -37,7 +37,7 @@ export class Grid {
         element("div", { role: "gridcell", tabindex: -1, "data-row": i, "data-column": j }),
       ),
     );
-    this.shown = Array.from({ length: rows * columns }, () => ({ value: null, shade: null }));
+    this.shown = Array.from({ length: rows * columns }, () => ({ value: null, shade: null, length: 0 }));
     this.marks = {};
     this.body.replaceChildren(...this.cells.map((cells) => element("div", { role: "row" }, ...cells)));
     this.body.style.setProperty("--columns", columns);
@@ -45,7 +45,8 @@ export class Grid {
     if (rows && columns) this.rove(Math.min(row, rows - 1), Math.min(column, columns - 1));
   }
 
-  // Show numbers, shaded by their size: `strength` is what counts as full. Only cells that change are touched.
+  // Show numbers, shaded by their size: `strength` is what counts as full. A cell without a number (null) stays empty.
+  // Only cells that change are touched.
   show(at, { strength = null, numbers = true } = {}) {
     for (let i = 0; i < this.rows; i += 1) {
       for (let j = 0; j < this.columns; j += 1) {
@@ -54,7 +55,9 @@ export class Grid {
         const shown = this.shown[i * this.columns + j];
         if (numbers && value !== shown.value) {
           shown.value = value;
-          cell.textContent = format(value, this.digits);
+          const text = value === null ? "" : format(value, this.digits);
+          cell.textContent = text;
+          shown.length = text.length;
         }
         if (strength === null) continue;
         const shade = Math.max(-1, Math.min(1, value / (strength || 1)));
@@ -64,6 +67,11 @@ export class Grid {
         cell.classList.toggle("cb-negative", shade < 0);
       }
     }
+    // A style sheet can make long numbers smaller.
+    const longest = this.shown.reduce((most, { length }) => Math.max(most, length), 1);
+    if (longest === this.longest) return;
+    this.longest = longest;
+    this.body.style.setProperty("--longest", longest);
   }
 
   // Put a class on the cells for which `test` holds, and take it off all others.
@@ -77,6 +85,14 @@ export class Grid {
         this.cells[i][j].classList.toggle(name, holds === 1);
       }
     }
+  }
+
+  // Describe the cell that has the focus anew, after what is said of it has changed.
+  relabel() {
+    const cell = this.place && this.cells[this.place[0]][this.place[1]];
+    if (!cell?.matches(":focus")) return;
+    const label = this.describe(...this.place);
+    if (cell.getAttribute("aria-label") !== label) cell.setAttribute("aria-label", label);
   }
 
   rove(row, column, focus = false) {
@@ -101,7 +117,10 @@ export class Grid {
       event.target.setAttribute("aria-label", this.describe(...place));
       call("point", ...place);
     });
-    this.body.addEventListener("focusout", () => call("leave"));
+    this.body.addEventListener("focusout", (event) => {
+      event.target.removeAttribute("aria-label"); // it would outlive the number it speaks of
+      call("leave");
+    });
     this.body.addEventListener("pointerover", (event) => {
       const place = found(event);
       if (place && event.pointerType !== "touch") call("point", ...place);
@@ -154,7 +173,7 @@ export class Grid {
       // Digits add up to a number; a minus sign begins a new one.
       this.typed = event.key === "-" ? "-" : this.typed + event.key;
       const value = Number(this.typed);
-      if (!Number.isNaN(value)) call("write", row, column, value);
+      if (Number.isFinite(value)) call("write", row, column, value);
     } else if (this.on.write && (event.key === "Backspace" || event.key === "Delete")) {
       this.typed = "";
       call("write", row, column, 0);
