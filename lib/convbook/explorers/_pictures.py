@@ -11,10 +11,10 @@ from convbook.explorers._explorer import Array
 def digit() -> Array:
     """A handwritten digit, 10×10."""
     image = datasets.load_digits(test=12).x_test[11, 4:24:2, 4:24:2, 0]
-    return np.round(9 * image.astype(np.float64))
+    return np.asarray(np.round(9 * image), np.float64)
 
 
 def photograph() -> Array:
     """The photograph of the book, 12×12."""
     image = datasets.load_photograph(height=12, width=18)[:, 3:15].mean(axis=2)
-    return np.round(9 * image.astype(np.float64))
+    return np.asarray(np.round(9 * image), np.float64)

@@ -122,8 +122,8 @@ class PoolingExplorer(Explorer, page="pooling"):
     shift = Checked(_pair(-SIZE, SIZE), (0, 1))
     selected = Checked(_pair(0, SIZE - 1), (0, 1))
     images = Checked(_images, {})
-    output = traitlets.Any(read_only=True)
-    shifted_output = traitlets.Any(read_only=True)
+    output = traitlets.Any(np.zeros((0, 0)), read_only=True)
+    shifted_output = traitlets.Any(np.zeros((0, 0)), read_only=True)
 
     def __init__(
         self,
@@ -138,6 +138,8 @@ class PoolingExplorer(Explorer, page="pooling"):
         images: Mapping[str, ArrayLike] | None = None,
         **options: Any,
     ) -> None:
+        if images is None:
+            images = {"a letter": _LETTER, "a digit": digit(), "a photograph": photograph()}
         super().__init__(
             input=_LETTER if input is None else input,
             pool=pool,
@@ -146,7 +148,9 @@ class PoolingExplorer(Explorer, page="pooling"):
             padding=padding,
             shift=shift,
             selected=selected,
-            images={"a letter": _LETTER, "a digit": digit(), "a photograph": photograph()} if images is None else images,
+            images={"a letter": _LETTER, "a digit": digit(), "a photograph": photograph()}
+            if images is None
+            else images,
             **options,
         )
 
@@ -158,9 +162,9 @@ class PoolingExplorer(Explorer, page="pooling"):
 
     @traitlets.observe(*_STATE)
     def _compute(self, change: object = None) -> None:
-        output, shifted = self._results()
-        self.set_trait("output", output)
-        self.set_trait("shifted_output", shifted)
+        for name, output in zip(("output", "shifted_output"), self._results(), strict=True):
+            if not np.array_equal(output, getattr(self, name)):  # a shift leaves the first as it is
+                self.set_trait(name, output)
 
     def _results(self, **changes: Any) -> tuple[Array, Array]:
         """The two outputs that the state would give with some of it changed; errors as in the class."""
@@ -213,14 +217,13 @@ class PoolingExplorer(Explorer, page="pooling"):
         for a, b in corners if cell >= READABLE else ():
             _write(ax, a + 0.71, b + 0.12, "≠", figures.ACCENT, 20 * cell)
         moved = int((image != self.input).sum())
-        ax.text(width / 2, height - 0.4, f"{moved} of {image.size} pixels changed, {int(changed.sum())} of {after.size} "
-                "pooled values did", ha="center", va="center", fontsize=min(11, 60 * width * cell / 28))  # fmt: skip
+        text = f"{moved} of {image.size} pixels changed, {int(changed.sum())} of {after.size} pooled values did"
+        _write(ax, width / 2, height - 0.4, text, figures.INK, min(11, 60 * width * cell / 28))
         return figure
 
     def _changed(self) -> NDArray[np.bool_]:
         """Which pooled values the shift changes; a sum in another order is not another sum."""
-        differences: Array = np.abs(self.output - self.shifted_output)
-        return differences > 1e-9 * np.abs(self.input).max()
+        return np.asarray(np.abs(self.output - self.shifted_output) > 1e-9 * np.abs(self.input).max())
 
 
 def _shifted(image: Array, rows: int, columns: int) -> Array:
@@ -250,7 +253,9 @@ def _draw(ax: Axes, values: Array, colour: str, left: float, title: str, cell: f
     if selected is not None:
         i, j = selected
         ax.add_patch(Rectangle((left + j, top + i), 1, 1, facecolor=colour, alpha=0.35, linewidth=0))
-    shown = {(i, j): f"{round(float(values[i, j]), 2) + 0.0:g}" for i, j in np.ndindex(h, w) if not np.isnan(values[i, j])}
+    shown = {
+        (i, j): f"{round(float(values[i, j]), 2) + 0.0:g}" for i, j in np.ndindex(h, w) if not np.isnan(values[i, j])
+    }
     points = min(11.0, 72 * cell * 0.85 / (0.65 * max(2, *(len(text) for text in shown.values()))))
     for (i, j), text in shown.items() if cell >= READABLE else ():
         _write(ax, left + j + 0.5, top + i + 0.5, text, figures.INK, points)

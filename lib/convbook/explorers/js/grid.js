@@ -125,7 +125,10 @@ export class Grid {
       const place = found(event);
       if (place && event.pointerType !== "touch") call("point", ...place);
     });
-    this.body.addEventListener("pointerleave", () => call("leave"));
+    // A finger leaves whenever it is lifted: what it has touched stays shown until it touches something else.
+    this.body.addEventListener("pointerleave", (event) => {
+      if (event.pointerType !== "touch") call("leave");
+    });
     this.body.addEventListener("pointerdown", (event) => {
       const place = found(event);
       if (!place || event.button !== 0) return;
