@@ -3,10 +3,9 @@
 import os
 import shutil
 
+import mounting
 import pytest
 from playwright.sync_api import sync_playwright
-
-import mounting
 
 FLAGS = [
     "--no-sandbox",

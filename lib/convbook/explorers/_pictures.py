@@ -10,8 +10,9 @@ from convbook.explorers._explorer import Array
 
 def digit() -> Array:
     """A handwritten digit, 10×10."""
-    image = datasets.load_digits(test=12).x_test[11, 4:24:2, 4:24:2, 0]
-    return np.asarray(np.round(9 * image), np.float64)
+    from sklearn.datasets import load_digits
+
+    return np.round(9 * np.pad(load_digits().images[7] / 16, 1))
 
 
 def photograph() -> Array:

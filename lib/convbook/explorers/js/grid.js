@@ -37,7 +37,7 @@ export class Grid {
         element("div", { role: "gridcell", tabindex: -1, "data-row": i, "data-column": j }),
       ),
     );
-    this.shown = Array.from({ length: rows * columns }, () => ({ value: null, shade: null, length: 0 }));
+    this.shown = Array.from({ length: rows * columns }, () => ({ value: null, shade: null, length: 1 }));
     this.marks = {};
     this.body.replaceChildren(...this.cells.map((cells) => element("div", { role: "row" }, ...cells)));
     this.body.style.setProperty("--columns", columns);
@@ -56,8 +56,9 @@ export class Grid {
         if (numbers && value !== shown.value) {
           shown.value = value;
           const text = value === null ? "" : format(value, this.digits);
-          cell.textContent = text;
+          if (text.length !== shown.length) cell.style.setProperty("--length", text.length);
           shown.length = text.length;
+          cell.textContent = text;
         }
         if (strength === null) continue;
         const shade = Math.max(-1, Math.min(1, value / (strength || 1)));
@@ -67,11 +68,6 @@ export class Grid {
         cell.classList.toggle("cb-negative", shade < 0);
       }
     }
-    // A style sheet can make long numbers smaller.
-    const longest = this.shown.reduce((most, { length }) => Math.max(most, length), 1);
-    if (longest === this.longest) return;
-    this.longest = longest;
-    this.body.style.setProperty("--longest", longest);
   }
 
   // Put a class on the cells for which `test` holds, and take it off all others.
