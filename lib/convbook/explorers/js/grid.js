@@ -56,7 +56,6 @@ export class Grid {
         if (numbers && value !== shown.value) {
           shown.value = value;
           const text = value === null ? "" : format(value, this.digits);
-          if (text.length !== shown.length) cell.style.setProperty("--length", text.length);
           shown.length = text.length;
           cell.textContent = text;
         }
@@ -68,6 +67,11 @@ export class Grid {
         cell.classList.toggle("cb-negative", shade < 0);
       }
     }
+    // All numbers of a grid are as small as its longest needs: one that is larger would seem to matter more.
+    const longest = this.shown.reduce((most, { length }) => Math.max(most, length), 1);
+    if (longest === this.longest) return;
+    this.longest = longest;
+    this.body.style.setProperty("--length", longest);
   }
 
   // Put a class on the cells for which `test` holds, and take it off all others.
