@@ -37,36 +37,45 @@ export class Grid {
         element("div", { role: "gridcell", tabindex: -1, "data-row": i, "data-column": j }),
       ),
     );
+    this.shown = Array.from({ length: rows * columns }, () => ({ value: null, shade: null }));
+    this.marks = {};
     this.body.replaceChildren(...this.cells.map((cells) => element("div", { role: "row" }, ...cells)));
     this.body.style.setProperty("--columns", columns);
     this.place = null;
     if (rows && columns) this.rove(Math.min(row, rows - 1), Math.min(column, columns - 1));
   }
 
-  // Show numbers, shaded by their size: `strength` is what counts as full.
+  // Show numbers, shaded by their size: `strength` is what counts as full. Only cells that change are touched.
   show(at, { strength = null, numbers = true } = {}) {
     for (let i = 0; i < this.rows; i += 1) {
       for (let j = 0; j < this.columns; j += 1) {
         const value = at(i, j);
         const cell = this.cells[i][j];
-        const text = numbers ? format(value, this.digits) : "";
-        if (cell.textContent !== text) cell.textContent = text;
-        if (strength !== null) {
-          const shade = Math.max(-1, Math.min(1, value / (strength || 1))).toFixed(3);
-          if (cell.dataset.shade !== shade) {
-            cell.dataset.shade = shade;
-            cell.style.setProperty("--shade", Math.abs(shade));
-            cell.classList.toggle("cb-negative", shade < 0);
-          }
+        const shown = this.shown[i * this.columns + j];
+        if (numbers && value !== shown.value) {
+          shown.value = value;
+          cell.textContent = format(value, this.digits);
         }
+        if (strength === null) continue;
+        const shade = Math.max(-1, Math.min(1, value / (strength || 1)));
+        if (shade === shown.shade) continue;
+        shown.shade = shade;
+        cell.style.setProperty("--shade", Math.abs(shade).toFixed(3));
+        cell.classList.toggle("cb-negative", shade < 0);
       }
     }
   }
 
   // Put a class on the cells for which `test` holds, and take it off all others.
   mark(name, test) {
+    const marked = (this.marks[name] ??= new Uint8Array(this.rows * this.columns));
     for (let i = 0; i < this.rows; i += 1) {
-      for (let j = 0; j < this.columns; j += 1) this.cells[i][j].classList.toggle(name, test(i, j));
+      for (let j = 0; j < this.columns; j += 1) {
+        const holds = test(i, j) ? 1 : 0;
+        if (marked[i * this.columns + j] === holds) continue;
+        marked[i * this.columns + j] = holds;
+        this.cells[i][j].classList.toggle(name, holds === 1);
+      }
     }
   }
 
