@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -26,13 +26,13 @@ from convbook.shapes import ReceptiveField, conv_parameters, dense_parameters, r
 Shape = tuple[int, ...]
 Settings = Mapping[str, Any]
 
-# The bounds of a setting. With them no count of a network comes near 2**53, up to which the page counts exactly.
+# The bounds of a setting. With them no network has 2**53 multiply-adds, up to which the page counts exactly.
 LIMITS: dict[str, tuple[int, int]] = {
     "filters": (1, 1024),
     "units": (1, 4096),
     "kernel_size": (1, 32),
     "pool_size": (1, 32),
-    "strides": (1, 4),
+    "strides": (1, 32),
     "dilation_rate": (1, 32),
     "groups": (1, 64),
 }
@@ -157,6 +157,21 @@ def _layers(value: Any) -> tuple[Settings, ...]:
     return tuple(_layer(layer, f"layers: layer {number}") for number, layer in enumerate(value, 1))
 
 
+def _selected(value: Any) -> int:
+    return whole("selected", value, 0, MOST_LAYERS - 1)
+
+
+class _Checked(traitlets.TraitType[Any, Any]):
+    """A trait with what a function makes of a value, which may refuse it."""
+
+    def __init__(self, check: Callable[[Any], Any], default: Any) -> None:
+        super().__init__(default)
+        self.check = check
+
+    def validate(self, obj: Any, value: Any) -> Any:
+        return self.check(value)
+
+
 def _made(settings: Settings) -> library.Layer:
     """The layer of the library, not built: it has no weights yet.
 
@@ -266,9 +281,9 @@ class NetworkBuilder(Explorer, page="network"):
     Source: document 003, "Receptive fields"; Araujo, Norris and Sim (2019) for fields.
     """
 
-    input_shape = traitlets.Any((1, 1, 1)).tag(sync=True)
-    layers = traitlets.Any(()).tag(sync=True, to_json=lambda value, _: [dict(layer) for layer in value])
-    selected = traitlets.Any(0).tag(sync=True)
+    input_shape = _Checked(_input_shape, (1, 1, 1)).tag(sync=True)
+    layers = _Checked(_layers, ()).tag(sync=True, to_json=lambda value, _: [dict(layer) for layer in value])
+    selected = _Checked(_selected, 0).tag(sync=True)
     networks = traitlets.Dict().tag(sync=True)
     kinds: traitlets.List[Any] = traitlets.List().tag(sync=True)
     pictures = traitlets.Dict().tag(sync=True)
@@ -292,7 +307,7 @@ class NetworkBuilder(Explorer, page="network"):
             start = next(iter(menu.values()), _network("networks", next(iter(NETWORKS.values()))))
         else:
             start = {"input_shape": (28, 28, 1) if input_shape is None else input_shape, "layers": layers or []}
-            start["selected"] = max(len(start["layers"]) - 1, 0)
+            start["selected"] = min(max(len(start["layers"]) - 1, 0), MOST_LAYERS - 1)
         digit = datasets.load_digits(test=12).x_test[11, :, :, 0]
         photograph = datasets.load_photograph(height=160, width=160)
         super().__init__(
@@ -304,13 +319,6 @@ class NetworkBuilder(Explorer, page="network"):
             pictures={"one channel": _url(digit), "several channels": _url(photograph)},
             **options,
         )
-
-    @traitlets.validate("input_shape", "layers", "selected")
-    def _check(self, proposal: Any) -> Any:
-        name, value = proposal.trait.name, proposal.value
-        if name == "selected":
-            return whole(name, value, 0, MOST_LAYERS - 1)
-        return _input_shape(value) if name == "input_shape" else _layers(value)
 
     @traitlets.observe("input_shape", "layers", "selected")
     def _compute(self, change: object = None) -> None:
@@ -338,6 +346,9 @@ class NetworkBuilder(Explorer, page="network"):
         Raises:
             ValueError: there are no layers, or one of them cannot work.
         """
+        for number, row in enumerate(self.summary, 1):
+            if row["error"]:
+                raise ValueError(f"layers: layer {number} ({row['class_name']}) cannot work: {row['error']}")
         return models.Sequential([library.Input(self.input_shape), *map(_made, self.layers)], seed)
 
     def __repr__(self) -> str:
@@ -422,7 +433,7 @@ def _network(name: str, network: Mapping[str, Any]) -> dict[str, Any]:
     try:
         layers = [dict(layer) for layer in _layers(network["layers"])]
         shape = [*_input_shape(network["input_shape"])]
-        selected = whole("selected", network.get("selected", max(len(layers) - 1, 0)), 0, MOST_LAYERS - 1)
+        selected = _selected(network.get("selected", max(len(layers) - 1, 0)))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"networks: {name!r}: {error}") from None
     return {"input_shape": shape, "layers": layers, "selected": selected}

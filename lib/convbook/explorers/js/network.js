@@ -12,7 +12,7 @@ const SETTINGS = {
   units: ["Units", 1, 4096],
   kernel_size: ["Kernel size", 1, 32],
   pool_size: ["Pool size", 1, 32],
-  strides: ["Stride", 1, 4],
+  strides: ["Stride", 1, 32],
   padding: ["Padding", ["valid", "same"]],
   dilation_rate: ["Dilation", 1, 32],
   groups: ["Groups", 1, 64],
@@ -139,8 +139,8 @@ const both = (down, across) => (down === across ? count(down) : `${count(down)} 
 // Where the field of a layer's middle unit begins, and its size, along the rows and the columns.
 function frameOf(row) {
   return row.fields.map(({ size, stride, padding }, axis) => ({
-    start: Math.floor(row.windows[axis].places / 2) * stride - padding,
-    size,
+    start: Number(BigInt(Math.floor(row.windows[axis].places / 2)) * stride - padding),
+    size: Number(size),
   }));
 }
 

@@ -86,12 +86,12 @@ const RULES = {
 };
 
 // The receptive field behind one more window: its size, the pixels between neighbours, and how far the first begins
-// before the first pixel.
+// before the first pixel. BigInt, because strides multiply without end, even where the maps have one pixel only.
 function wider({ size, stride, padding }, window) {
   return {
-    size: size + window.dilation * (window.kernel - 1) * stride,
-    stride: stride * window.stride,
-    padding: padding + window.before * stride,
+    size: size + BigInt(window.dilation * (window.kernel - 1)) * stride,
+    stride: stride * BigInt(window.stride),
+    padding: padding + BigInt(window.before) * stride,
   };
 }
 
@@ -99,7 +99,7 @@ function wider({ size, stride, padding }, window) {
 // the rows and for the columns. The first that cannot work has an `error` instead, and those after it are empty.
 export function walk(inputShape, layers) {
   let shape = inputShape;
-  let fields = [0, 1].map(() => ({ size: 1, stride: 1, padding: 0 }));
+  let fields = [0, 1].map(() => ({ size: 1n, stride: 1n, padding: 0n }));
   let failed = false;
   return layers.map((layer) => {
     if (failed) return {};
