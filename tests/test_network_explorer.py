@@ -126,7 +126,7 @@ def test_keras_refuses_the_windows_that_do_not_fit_as_well():
         if explorer.summary[failed]["error"].startswith("kernel"):
             refused += 1
             theirs(NetworkBuilder(explorer.input_shape, explorer.layers[:failed]))
-            with pytest.raises(ValueError, match=r"Computed output size would be negative"):
+            with pytest.raises(ValueError, match="Computed output size would be (zero or )?negative"):
                 theirs(NetworkBuilder(explorer.input_shape, explorer.layers[: failed + 1]))
     assert refused > 5
 
@@ -369,7 +369,7 @@ def test_the_still_picture_marks_what_is_seen_and_says_what_cannot_work():
     assert "15,346,630,656" in picture
     explorer.input_shape = (20, 31, 3)
     picture = explorer.picture()
-    assert "Layer 14: kernel: reaches over 2 pixels, expected at most the 1" in picture
+    assert "Layer 18: kernel: reaches over 2 pixels, expected at most the 1" in picture
     assert "cannot work" in picture
     assert "are seen" not in picture
 

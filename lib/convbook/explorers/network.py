@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import io
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -109,6 +110,14 @@ def _url(picture: NDArray[Any]) -> str:
     file = io.BytesIO()
     Image.fromarray(np.round(255 * picture).astype(np.uint8)).save(file, "JPEG", quality=85, optimize=True)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+@functools.cache
+def _pictures() -> dict[str, str]:
+    """What the input is drawn as."""
+    digit = datasets.load_digits(test=12).x_test[11, :, :, 0]
+    photograph = datasets.load_photograph(height=160, width=160)
+    return {"one channel": _url(digit), "several channels": _url(photograph)}
 
 
 def _picture(url: str) -> NDArray[np.uint8]:
@@ -308,15 +317,13 @@ class NetworkBuilder(Explorer, page="network"):
         else:
             start = {"input_shape": (28, 28, 1) if input_shape is None else input_shape, "layers": layers or []}
             start["selected"] = min(max(len(start["layers"]) - 1, 0), MOST_LAYERS - 1)
-        digit = datasets.load_digits(test=12).x_test[11, :, :, 0]
-        photograph = datasets.load_photograph(height=160, width=160)
         super().__init__(
             input_shape=start["input_shape"],
             layers=start["layers"],
             selected=start["selected"] if selected is None else selected,
             networks=menu,
             kinds=[dict(_layer({"class_name": kind}, "kinds")) for kind in (KINDS if kinds is None else kinds)],
-            pictures={"one channel": _url(digit), "several channels": _url(photograph)},
+            pictures=_pictures(),
             **options,
         )
 
