@@ -32,7 +32,16 @@ def tool(name):
 
 ledger, stored = tool("ledger"), tool("notebooks")
 NOTEBOOKS = ledger.notebooks()
-TAGS = {"hide-input", "hide-output", "remove-cell", "remove-output", "needs-tensorflow", "nbval-ignore-output", "table"}
+TAGS = {
+    "hide-input",
+    "hide-output",
+    "remove-cell",
+    "remove-output",
+    "explorer",
+    "needs-tensorflow",
+    "nbval-ignore-output",
+    "table",
+}
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 

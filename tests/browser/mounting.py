@@ -1,4 +1,4 @@
-"""An explorer alone on a page, alive as on the published site: its state embedded, ``explorers.js`` in the kernel's place."""
+"""An explorer alone on a page, alive as on the published site: its state embedded, no kernel."""
 
 import json
 from pathlib import Path

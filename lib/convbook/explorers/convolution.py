@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import traitlets
 from matplotlib.figure import Figure
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from convbook import datasets, figures, ops
 from convbook.explorers._explorer import Array, ArrayTrait, Explorer, whole
+from convbook.shapes import effective_kernel
 
 _THIRD = 1 / 9
 KERNELS: dict[str, list[list[float]]] = {
@@ -28,13 +30,15 @@ _OPERATIONS = ("cross-correlation", "convolution")
 _STATE = ("input", "kernel", "bias", "strides", "padding", "dilation_rate", "operation")
 
 
-def _images() -> dict[str, Array]:
+def images() -> dict[str, Array]:
     """What the input can be filled with, ``(h, w)`` with values from 0 to 9."""
+    from sklearn.datasets import load_digits
+
     edge = np.zeros((6, 6))
     edge[:, 3:] = 9
     dot = np.zeros((7, 7))
     dot[3, 3] = 9
-    digit = datasets.load_digits(test=12).x_test[11, 4:24:2, 4:24:2, 0]
+    digit = np.pad(load_digits().images[7] / 16, 1)
     photograph = datasets.load_photograph(height=12, width=18)[:, 3:15].mean(axis=2)
     return {
         "an edge": edge,
@@ -42,6 +46,9 @@ def _images() -> dict[str, Array]:
         "a digit": np.round(9 * digit),
         "a photograph": np.round(9 * photograph),
     }
+
+
+_pictures = images  # the class has an argument of that name
 
 
 class ConvolutionExplorer(Explorer, page="convolution"):
@@ -96,7 +103,7 @@ class ConvolutionExplorer(Explorer, page="convolution"):
         kernels: Mapping[str, ArrayLike] | None = None,
         **options: Any,
     ) -> None:
-        pictures = {**(_images() if images is None else images)}
+        pictures = {**(_pictures() if images is None else images)}
         presets = {**(KERNELS if kernels is None else kernels)}
         image = _with_axes(next(iter(pictures.values())) if input is None else input, 3)
         weights = _with_axes(KERNELS["Sobel, left to right"] if kernel is None else kernel, 4)
@@ -154,14 +161,39 @@ class ConvolutionExplorer(Explorer, page="convolution"):
         )
 
     def still(self) -> Figure:
-        """The first channel, the selected filter, and the window of the selected output."""
+        """Input, filters and output, with the window of the selected output."""
         row, column, filter = (min(at, size - 1) for at, size in zip(self.selected, self.output.shape, strict=True))
-        kernel = self.kernel if self.operation == "cross-correlation" else self.kernel[::-1, ::-1]
-        return figures.convolution(
-            self.input[:, :, 0], kernel[:, :, 0, filter], (row, column), strides=self.strides,
-            padding=self.padding, dilation_rate=self.dilation_rate,
-            show_sum=self.input.shape[2] == 1 and not self.bias.any(),
-        )  # fmt: skip
+        if self.input.shape[2] == 1 and self.kernel.shape[3] == 1 and self.operation == "cross-correlation":
+            return figures.convolution(
+                self.input[:, :, 0], self.kernel[:, :, 0, 0], (row, column), strides=self.strides,
+                padding=self.padding, dilation_rate=self.dilation_rate, show_sum=not self.bias.any(),
+            )  # fmt: skip
+        pad, (kh, kw, channels, filters) = self.padding, self.kernel.shape
+        extent = effective_kernel(kh, self.dilation_rate), effective_kernel(kw, self.dilation_rate)
+        framed = np.pad(self.input, ((pad, pad), (pad, pad), (0, 0)))
+        border = np.pad(np.zeros(self.input.shape[:2], bool), pad, constant_values=True)
+        chosen = np.zeros(self.output.shape, bool)
+        chosen[row, column, filter] = True
+        (h, w), (oh, ow) = border.shape, self.output.shape[:2]
+        height = max(channels * (h + 1.2), channels * (kh + 1.2), filters * (oh + 1.2))
+        left = (0.2, w + 1.2, w + 1.2 + filters * (kw + 0.7))
+        figure, ax = plt.subplots(figsize=(figures.WIDTH, figures.WIDTH * height / (left[2] + ow + 0.5)))
+        for c in range(channels):
+            title = "input" if channels == 1 else f"channel {c}"
+            window = (row * self.strides, column * self.strides, *extent)
+            figures.draw_grid(ax, framed[:, :, c], origin=(left[0], 1 + c * (h + 1.2)), title=title, dashed=border,
+                              window=window)  # fmt: skip
+            for f in range(filters):
+                title = "kernel" if filters == 1 else f"filter {f}"
+                figures.draw_grid(ax, self.kernel[:, :, c, f], figures.KERNEL, title=title if c == 0 else None,
+                                  origin=(left[1] + f * (kw + 0.7), 1 + c * (kh + 1.2)))  # fmt: skip
+        for f in range(filters):
+            title = "output" if filters == 1 else f"output {f}"
+            figures.draw_grid(ax, self.output[:, :, f], figures.OUTPUT, origin=(left[2], 1 + f * (oh + 1.2)),
+                              title=title, marked=chosen[:, :, f])  # fmt: skip
+        ax.set(xlim=(0, left[2] + ow + 0.3), ylim=(height, 0), aspect="equal")
+        ax.axis("off")
+        return figure
 
 
 def _with_axes(array: ArrayLike, axes: int) -> Array:

@@ -187,7 +187,7 @@ function render({ model, el }) {
     );
     parts = Array.from({ length: channels }, (_, c) => {
       const suffix = channels > 1 ? `, channel ${c}` : "";
-      return ["Patch", "Kernel", "Products"].map(
+      return ["Window", "Kernel", "Products"].map(
         (word, n) => new Grid({ label: word + suffix, role: ["input", "kernel", "output"][n] }),
       );
     });
@@ -206,8 +206,8 @@ function render({ model, el }) {
       column(outputs),
     );
     explained.replaceChildren(
-      ...parts.map(([patch, weight, products]) =>
-        element("div", { class: "cb-term" }, patch.root, sign("×"), weight.root, sign("="), products.root),
+      ...parts.map(([seen, weight, products]) =>
+        element("div", { class: "cb-term" }, seen.root, sign("×"), weight.root, sign("="), products.root),
       ),
     );
   }
@@ -255,6 +255,7 @@ function render({ model, el }) {
     const isPadding = (i, j) => i < padding || j < padding || i >= h + padding || j >= w + padding;
     const pixel = (i, j, c) => (isPadding(i, j) ? 0 : input.data[((i - padding) * w + j - padding) * channels + c]);
 
+    stage.style.setProperty("--together", w + 2 * padding + kw + Math.max(ow, 1));
     inputs.forEach((grid, c) => {
       grid.resize(h + 2 * padding, w + 2 * padding);
       grid.show((i, j) => pixel(i, j, c), { strength: strongest(input.data) });
@@ -279,13 +280,13 @@ function render({ model, el }) {
 
     const used = applied();
     const weight = (a, b, c) => used.data[((a * kw + b) * channels + c) * filters + filter];
-    const sums = parts.map(([patch, turned, products], c) => {
-      for (const grid of [patch, turned, products]) grid.resize(kh, kw);
+    const sums = parts.map(([seen, turned, products], c) => {
+      for (const grid of [seen, turned, products]) grid.resize(kh, kw);
       const value = (a, b) => pixel(top + a * dilation, left + b * dilation, c);
       const convolved = model.get("operation") === "convolution";
       const word = convolved ? "Kernel, turned" : "Kernel";
       turned.name(word + (channels > 1 ? `, channel ${c}` : ""), c > 0 ? "" : word);
-      patch.show(value);
+      seen.show(value);
       turned.show((a, b) => weight(a, b, c));
       products.show((a, b) => value(a, b) * weight(a, b, c));
       let sum = 0;

@@ -37,7 +37,7 @@ export class Grid {
         element("div", { role: "gridcell", tabindex: -1, "data-row": i, "data-column": j }),
       ),
     );
-    this.shown = Array.from({ length: rows * columns }, () => ({ value: null, shade: null }));
+    this.shown = Array.from({ length: rows * columns }, () => ({ value: null, shade: null, length: 1 }));
     this.marks = {};
     this.body.replaceChildren(...this.cells.map((cells) => element("div", { role: "row" }, ...cells)));
     this.body.style.setProperty("--columns", columns);
@@ -54,7 +54,10 @@ export class Grid {
         const shown = this.shown[i * this.columns + j];
         if (numbers && value !== shown.value) {
           shown.value = value;
-          cell.textContent = format(value, this.digits);
+          const text = format(value, this.digits);
+          if (text.length !== shown.length) cell.style.setProperty("--length", text.length);
+          shown.length = text.length;
+          cell.textContent = text;
         }
         if (strength === null) continue;
         const shade = Math.max(-1, Math.min(1, value / (strength || 1)));
