@@ -134,8 +134,8 @@ class Reader:
         return things[self.rng.integers(len(things))]
 
     def act(self):
-        """Something to do on the page; done here already. From what cannot work, the way leads often back to what can."""
-        if not self.works and self.rng.random() < 0.4:
+        """Something to do on the page; done here already. What cannot work is left now and then for what can."""
+        if not self.works and self.rng.random() < 0.1:
             return self.start()
         ways = [self.start] + [self.size] * 3 + [self.choose] * 4 + [self.add] * 3
         ways += ([self.set] * 12 + [self.move] * 3 + [self.remove] * 2) if self.layers else []
