@@ -334,6 +334,25 @@ def test_groups_are_offered_where_a_network_has_some(mount):
     assert mount(grouped).get_by_label("Groups", exact=True).is_visible()
 
 
+def test_another_copy_of_the_script_on_the_same_page_shares_no_names(mount):
+    page = mount(NetworkBuilder())
+    page.evaluate(
+        """async () => {
+          const embedded = JSON.parse(document.querySelector('script[type*="state"]').textContent).state;
+          const [{ state }] = Object.values(embedded).filter((entry) => entry.state._esm);
+          const script = URL.createObjectURL(new Blob([state._esm], { type: "text/javascript" }));
+          const { default: widget } = await import(script);
+          const model = { get: (name) => state[name], set() {}, save_changes() {}, on() {}, off() {} };
+          const el = document.body.appendChild(document.createElement("main"));
+          widget.render({ model, el });
+        }"""
+    )
+    chosen = page.locator("tbody input:checked")
+    assert chosen.count() == 2
+    ids = page.evaluate("[...document.querySelectorAll('main [id]')].map((node) => node.id)")
+    assert len(ids) == len(set(ids)) > 20
+
+
 # --- keyboard, touch, small screens ---------------------------------------------------------------------------
 
 
@@ -399,7 +418,7 @@ def test_a_finger_builds(mount):
     assert turn(page)["rows"][4]["cells"][0] == "4×4×3"
 
 
-WIDTHS = (1200, 700, 500, 360)
+WIDTHS = (1200, 632, 590, 500, 360)  # at 632 it is as wide as in the book
 
 
 def resize(page, width):

@@ -1,4 +1,4 @@
-import { button, choice, element, frame, message, number } from "./page.js";
+import { button, choice, element, frame, message, number, unique } from "./page.js";
 import { isMap, pixelsSeen, walk } from "./shapes.js";
 import { FieldPicture, MapBoxes } from "./maps.js";
 
@@ -47,13 +47,17 @@ function write(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-let explorers = 0;
+// A class's name, which may be broken where a word begins: a long one would push the numbers out of the table.
+function rename(node, name) {
+  if (node.textContent === name) return;
+  const words = name.split(/(?=[A-Z][a-z])/);
+  node.replaceChildren(...words.flatMap((word, n) => (n ? [element("wbr"), word] : [word])));
+}
 
 // The rows of the table. Each layer's name is a radio button: one tab stop, and arrow keys choose.
 class LayerTable {
   constructor(select) {
-    explorers += 1;
-    this.group = `convbook-layers-${explorers}`;
+    this.group = unique();
     this.select = select;
     this.rows = [];
     const heads = ["Layer", ...COLUMNS].map((name) => element("th", { scope: "col" }, name));
@@ -111,7 +115,7 @@ class LayerTable {
   }
 
   fill({ root, kind, detail, cells, size, more, reason }, layer, row, totals, [height, width]) {
-    write(kind, layer.class_name);
+    rename(kind, layer.class_name);
     write(detail, described(layer));
     root.classList.toggle("cb-failed", Boolean(row.error));
     reason.hidden = !row.error;
