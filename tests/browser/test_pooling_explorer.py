@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from numpy.testing import assert_allclose, assert_array_equal
 
+from browser.visits import violations
 from convbook import gradients, ops
 from convbook.explorers import PoolingExplorer
 from convbook.shapes import padding_amounts
@@ -430,17 +430,12 @@ def test_a_mouse_draws_a_line(mount):
     assert read(page, "Input")[1].tolist() == [0, 9, 9, 9, 9, 0]
 
 
-LARGE = {"input": rng.integers(0, 10, (12, 12)), "pool": "l2", "pool_size": 3, "strides": 1, "padding": "same"}
-
-
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_no_fault(mount, theme):
-    found = Axe().run(mount(PoolingExplorer(), theme=theme)).response
-    assert found["violations"] == []
-    assert "color-contrast" in {rule["id"] for rule in found["passes"]}
+    assert violations(mount(PoolingExplorer(), theme=theme)) == []
 
 
-LARGE = {"input": rng.integers(0, 10, (12, 12)), "pool": "l2", "pool_size": 3, "strides": 1, "padding": "same"}
+LARGE = {"input": rng.integers(0, 10, (12, 12)), "pool": "l2", "pool_size": 4, "strides": 1, "padding": "same"}
 
 
 @pytest.mark.parametrize("state", [{}, LARGE])

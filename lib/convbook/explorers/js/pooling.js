@@ -330,10 +330,15 @@ function render({ model, el }) {
       update();
     });
   }
-  for (const name of names) model.on(`change:${name}`, changed);
+  const taken = () => {
+    refusal = "";
+    changed();
+  };
+  const listeners = names.map((name) => [`change:${name}`, name === "selected" ? changed : taken]);
+  for (const listener of listeners) model.on(...listener);
   update();
   return () => {
-    for (const name of names) model.off(`change:${name}`, changed);
+    for (const listener of listeners) model.off(...listener);
   };
 }
 
