@@ -63,3 +63,52 @@ export function conv(input, kernel, { bias = null, stride = 1, padding = 0, dila
   }
   return output;
 }
+
+// The pixels of (h, w, c) on a ground of zeros, their corner at (top, left): what falls outside is lost.
+export function placed(input, top, left, height = input.shape[0], width = input.shape[1]) {
+  const [h, w, channels] = input.shape;
+  const output = zeros(height, width, channels);
+  const [from, to] = [Math.max(0, -left), Math.min(w, width - left)];
+  for (let i = Math.max(0, -top); i < Math.min(h, height - top) && from < to; i += 1) {
+    const row = input.data.subarray((i * w + from) * channels, (i * w + to) * channels);
+    output.data.set(row, ((i + top) * width + from + left) * channels);
+  }
+  return output;
+}
+
+export function relu({ shape, data }) {
+  return { shape, data: data.map((value) => Math.max(0, value)) };
+}
+
+// The largest value of each window of each channel; rows and columns left over at the end are not read.
+export function maxPool(input, size, stride = size) {
+  const [h, w, channels] = input.shape;
+  const output = zeros(outputSize(h, size, stride), outputSize(w, size, stride), channels);
+  const [oh, ow] = output.shape;
+  for (let i = 0; i < oh; i += 1) {
+    for (let j = 0; j < ow; j += 1) {
+      for (let c = 0; c < channels; c += 1) {
+        let most = -Infinity;
+        for (let a = 0; a < size; a += 1) {
+          for (let b = 0; b < size; b += 1) {
+            most = Math.max(most, input.data[((i * stride + a) * w + j * stride + b) * channels + c]);
+          }
+        }
+        output.data[(i * ow + j) * channels + c] = most;
+      }
+    }
+  }
+  return output;
+}
+
+// A dense layer on all numbers of its input: the kernel is (features, units), as Keras keeps it.
+export function denseLayer(input, kernel, bias = null) {
+  const units = kernel.shape[1];
+  const output = zeros(units);
+  if (bias) output.data.set(bias);
+  input.data.forEach((value, feature) => {
+    if (value === 0) return;
+    for (let unit = 0; unit < units; unit += 1) output.data[unit] += value * kernel.data[feature * units + unit];
+  });
+  return output;
+}
