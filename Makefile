@@ -5,6 +5,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+FROM_NPM := book/_tools/node_modules/.installed
 BUILT_WITH := _build/.built-with
 LIBRARY := $(shell find lib/convbook -name "*.py" -o -name "*.js" -o -name "*.css") $(wildcard book/_tools/*.py) requirements.txt
 
@@ -14,15 +15,22 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	"$$p" -c '$(SUITS)' >/dev/null 2>&1 && echo "$$p" && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve test lint notebooks format ledger benchmark clean
+.PHONY: help book pdf chromium serve test lint notebooks format ledger benchmark clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-11s %s\n", $$1, $$2}'
 
-book: $(INSTALLED) $(BUILT_WITH)  ## Install what is needed, run the lessons that changed, build the book
+book: $(INSTALLED) $(FROM_NPM) $(BUILT_WITH)  ## Install what is needed, run the lessons that changed, build the book
 	@$(BIN)/jupyter-book build . -W -n --keep-going
 	@echo
 	@echo "The book: $(CURDIR)/_build/html/index.html"
+
+pdf: export CONVBOOK_PDF := yes
+pdf: chromium book  ## Build the book and print the whole of it into one PDF, with Chromium
+	@echo "The PDF:  $(CURDIR)/_build/html/convolutional-networks-run.pdf"
+
+chromium: $(INSTALLED)
+	@$(BIN)/python book/_tools/pdf.py
 
 serve: book  ## Build the book and serve it on this machine
 	@echo "The book is at http://localhost:8000/ until you press Ctrl-C"
@@ -50,7 +58,7 @@ benchmark: $(INSTALLED)  ## Measure how fast the library trains, side by side wi
 	@$(BIN)/python -m convbook.benchmark training
 
 clean:  ## Remove everything that was made: the environment and the built book
-	@rm -rf $(VENV) _build
+	@rm -rf $(VENV) _build $(dir $(FROM_NPM))
 
 # The results of the lessons are cached by their code alone: when the library changes, they are made anew.
 $(BUILT_WITH): $(LIBRARY)
@@ -70,4 +78,9 @@ $(INSTALLED): requirements.txt lib/pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt || { \
 		echo; echo "The packages could not be installed; the last lines above say which and why."; \
 		echo "Most often there is no network, or a proxy that pip does not know, or no room on the disk."; exit 1; }
+	@touch $@
+
+$(FROM_NPM): book/_tools/package.json book/_tools/package-lock.json | $(INSTALLED)
+	@$(BIN)/npm ci --prefix book/_tools --ignore-scripts --no-audit --no-fund --loglevel=error || { \
+		echo; echo "The packages of book/_tools/package.json could not be fetched from npm: is there a network, and does npm know its proxy?"; exit 1; }
 	@touch $@

@@ -1,12 +1,14 @@
 """The book as it was built into ``_build/html``: every page whole, every link leads somewhere."""
 
 import itertools
+import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
 import yaml
 from bs4 import BeautifulSoup
+from fontTools.ttLib import TTFont
 
 ROOT = Path(__file__).resolve().parents[1]
 SITE = ROOT / "_build" / "html"
@@ -16,6 +18,11 @@ CHAPTERS = [
     for chapter in part["chapters"]
 ]
 PAGES = ["book/intro", *CHAPTERS]
+ICON_FONTS = {
+    "fa-solid": "fa-solid-900", "fas": "fa-solid-900",
+    "fa-regular": "fa-regular-400", "far": "fa-regular-400",
+    "fa-brands": "fa-brands-400", "fab": "fa-brands-400",
+}  # fmt: skip
 each_page = pytest.mark.parametrize("name", PAGES)
 
 
@@ -78,6 +85,48 @@ def test_no_page_shows_an_error_or_a_reference_that_was_not_resolved(name, soup)
     assert "Traceback (most recent call last)" not in page.get_text()
     for text in ("{doc}`", "{numref}`", "{ref}`", "{prf:ref}`", "{cite}`", ":::"):
         assert text not in page.get_text(), f"{name} shows {text}"
+
+
+@each_page
+def test_every_formula_is_set_in_the_page(name, soup):
+    page = soup(SITE / f"{name}.html")
+    for formula in page.select(".math"):
+        assert formula.select_one(".katex-html"), f"{name} shows {formula}"
+        assert formula.select_one(".katex-mathml math"), f"{name}: nothing for a screen reader in {formula}"
+    assert not page.select(".katex-error")
+    assert not [script for script in page.find_all("script") if "mathjax" in str(script).lower()]
+    elsewhere = page.select("article .math, article pre, article code, article script")
+    passed_over = {id(text) for other in elsewhere for text in other.find_all(string=True)}
+    shown = "".join(text for text in article(page).find_all(string=True) if id(text) not in passed_over)
+    assert not re.findall(r"\$|\\[(\[a-z]", shown), f"{name} shows a formula that was not set"
+
+
+def test_the_fonts_of_the_formulas_are_on_the_site():
+    style = SITE / "_static" / "katex" / "katex.min.css"
+    fonts = re.findall(r"url\(([^)]+)\)", style.read_text(encoding="utf-8"))
+    assert len(fonts) == 20
+    assert {path.relative_to(style.parent).as_posix() for path in style.parent.rglob("*") if path != style} == {
+        "fonts", *fonts}  # fmt: skip
+    assert all((style.parent / font).read_bytes().startswith(b"wOF2") for font in fonts)
+
+
+@each_page
+def test_every_icon_of_a_page_is_in_the_font_that_it_takes(name, soup):
+    folder = SITE / "_static" / "icons"
+    css = (folder / "icons.css").read_text(encoding="utf-8")
+    page = soup(SITE / f"{name}.html")
+    icons = [tag for tag in page.select("[class]") if ICON_FONTS.keys() & tag["class"]]
+    assert len(icons) > 5
+    held = {file: TTFont(folder / f"{file}.woff2").getBestCmap() for file in set(ICON_FONTS.values())}
+    for icon in icons:
+        (file,) = {ICON_FONTS[c] for c in icon["class"] if c in ICON_FONTS}
+        rules = [re.search(rf'\.{c}:before[^{{]*{{content:"\\(\w+)"', css) for c in icon["class"]]
+        assert [rule for rule in rules if rule and int(rule[1], 16) in held[file]], f"{name}: {icon}"
+
+
+def test_the_icons_that_no_page_shows_stay_at_home():
+    assert not (SITE / "_static" / "vendor").exists()
+    assert sum(path.stat().st_size for path in (SITE / "_static" / "icons").iterdir()) < 40_000
 
 
 @each_page

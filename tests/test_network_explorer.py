@@ -126,7 +126,7 @@ def test_keras_refuses_the_windows_that_do_not_fit_as_well():
         if explorer.summary[failed]["error"].startswith("kernel"):
             refused += 1
             theirs(NetworkBuilder(explorer.input_shape, explorer.layers[:failed]))
-            with pytest.raises(ValueError, match="Computed output size would be (zero or )?negative"):
+            with pytest.raises(ValueError, match=r"Computed output size would be (zero or )?negative"):
                 theirs(NetworkBuilder(explorer.input_shape, explorer.layers[: failed + 1]))
     assert refused > 5
 

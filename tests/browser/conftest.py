@@ -84,10 +84,16 @@ def seen(
         if isinstance(item, pytest.Function) and "seen" in item.fixturenames and hasattr(item, "callspec")
     )
     pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
-    found: dict[str, Future[dict[str, visits.Visit]]] = {
-        path: pool.submit(visits.visit_in_both_themes, executable, address, path) for path in wanted
-    }
-    yield lambda path: found[path].result()
+    found: dict[str, Future[dict[str, visits.Visit]]] = {}
+
+    def visit(path: str) -> Future[dict[str, visits.Visit]]:
+        if path not in found:
+            found[path] = pool.submit(visits.visit_in_both_themes, executable, address, path)
+        return found[path]
+
+    for path in wanted:
+        visit(path)
+    yield lambda path: visit(path).result()
     pool.shutdown(cancel_futures=True)
 
 
