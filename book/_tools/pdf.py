@@ -47,7 +47,7 @@ body { display: block; }
 .whole-book-page { break-before: page; }
 h1, h2, h3, h4, h5, .admonition-title, .caption { break-after: avoid; }
 h1 { margin-top: 0 !important; }
-figure, img, table, .MathJax, .katex-display, .claim-note, .admonition-title { break-inside: avoid; }
+figure, img, table, .sd-card, .katex-display, .claim-note, .admonition-title { break-inside: avoid; }
 p, li, pre { orphans: 3; widows: 3; }
 pre { white-space: pre-wrap !important; overflow: visible !important; }
 div.highlight, div.cell_output, div.math, .pst-scrollable-table-container { overflow: visible !important; }

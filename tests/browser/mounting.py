@@ -21,7 +21,7 @@ GROUND = {"light": ("#fff", "#000"), "dark": ("#121212", "#fff")}
 
 def html(explorer, theme="light"):
     """A page with nothing on it but this explorer."""
-    # Without a state of its own it would be that of every widget there is.
+    # Of itself the state would be that of all widgets that were ever made.
     state = dependency_state([explorer], drop_defaults=False)
     data = embed_data(views=[explorer], drop_defaults=False, state=state)
     ground, ink = GROUND[theme]

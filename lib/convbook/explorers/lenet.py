@@ -160,9 +160,8 @@ class LeNetExplorer(Explorer, page="lenet"):
         return np.asarray(outputs[0])
 
     def __repr__(self) -> str:
-        """What it sees, in one line."""
-        digit = int(self.shares.argmax())
-        return f"LeNetExplorer: {self._model.name} sees a {digit}, with a share of {self.shares[digit]:.3f}"
+        """Its network, in one line. What that sees is not told: it differs with the training and the machine."""
+        return f"LeNetExplorer: {self._model.name}, {self._model.count_params():,} parameters"
 
     def still(self) -> Figure:
         """The drawing, the maps of every layer, and the shares."""

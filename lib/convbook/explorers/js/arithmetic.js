@@ -112,3 +112,53 @@ export function denseLayer(input, kernel, bias = null) {
   });
   return output;
 }
+
+// The pixels of (h, w) moved down and to the right: zeros come in, and what goes over the border is lost.
+export function shifted(image, rows, columns) {
+  const [h, w] = image.shape;
+  const moved = zeros(h, w);
+  for (let i = Math.max(rows, 0); i < h + Math.min(rows, 0); i += 1) {
+    for (let j = Math.max(columns, 0); j < w + Math.min(columns, 0); j += 1) {
+      moved.data[i * w + j] = image.data[(i - rows) * w + j - columns];
+    }
+  }
+  return moved;
+}
+
+// Where a window goes along an axis of `size` pixels: how much padding stands before and after them, and for each
+// place the first pixel that it reads and the one behind the last, the padding left out.
+export function slidingSpans(size, window, stride, padding) {
+  const total = padding === "same" ? Math.max((Math.ceil(size / stride) - 1) * stride + window - size, 0) : 0;
+  const before = Math.floor(total / 2);
+  const count = Math.max(outputSize(size + total, window, stride), 0);
+  const spans = Array.from({ length: count }, (_, place) => {
+    const start = place * stride - before;
+    return [Math.max(start, 0), Math.min(start + window, size)];
+  });
+  return { before, after: total - before, spans };
+}
+
+// Pooling of (h, w) by "max", "average" or "l2" over the pixels that row and column spans name. `winners` holds, for
+// each output, the index of its largest pixel, the first if there are several.
+export function pooled(image, kind, rows, columns) {
+  const w = image.shape[1];
+  const output = { ...zeros(rows.length, columns.length), winners: [] };
+  rows.forEach(([top, bottom], i) =>
+    columns.forEach(([left, right], j) => {
+      let [winner, sum, squares] = [top * w + left, 0, 0];
+      for (let a = top; a < bottom; a += 1) {
+        for (let b = left; b < right; b += 1) {
+          const value = image.data[a * w + b];
+          if (value > image.data[winner]) winner = a * w + b;
+          sum += value;
+          squares += value * value;
+        }
+      }
+      const count = (bottom - top) * (right - left);
+      const value = { max: image.data[winner], average: sum / count, l2: Math.sqrt(squares) }[kind];
+      output.data[i * columns.length + j] = value;
+      output.winners.push(winner);
+    }),
+  );
+  return output;
+}

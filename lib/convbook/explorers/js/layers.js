@@ -56,7 +56,7 @@ function reached(input, window, [oh, ow]) {
 }
 
 // The largest number of each window, or the mean; only pixels of the image count, none of its padding.
-function pooled(input, [[kh, down, top], [kw, right, left]], [oh, ow, channels], mean) {
+function poolEach(input, [[kh, down, top], [kw, right, left]], [oh, ow, channels], mean) {
   const [h, w] = input.shape;
   const output = zeros(oh, ow, channels);
   for (let i = 0; i < oh; i += 1) {
@@ -124,7 +124,7 @@ function before({ kind, window, shape, kernel, bias }, input) {
     return conv(reached(input, window, shape), kernel, { bias, stride, dilation });
   }
   if (kind === "Dense") return dense(input, kernel, bias);
-  if (kind.endsWith("Pooling2D")) return pooled(input, window, shape, kind === "AveragePooling2D");
+  if (kind.endsWith("Pooling2D")) return poolEach(input, window, shape, kind === "AveragePooling2D");
   // Flatten changes nothing but the shape, and Dropout drops nothing when a network reads.
   return { shape, data: input.data };
 }
