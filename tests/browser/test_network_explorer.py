@@ -225,6 +225,29 @@ def test_a_network_set_in_python_is_shown_and_has_fields_of_any_size(mount):
         assert row["cells"] == expected_cells(explorer.summary[number], True)
 
 
+def test_layers_that_do_not_fit_together_are_refused_in_the_words_of_the_library(mount):
+    conv = {"class_name": "Conv2D", "filters": 4, "kernel_size": 3}
+    depthwise = {"class_name": "DepthwiseConv2D", "kernel_size": 3}
+    flatten, dense = {"class_name": "Flatten"}, {"class_name": "Dense"}
+    wrong = [
+        *([{**layer, "strides": 2, "dilation_rate": 2}] for layer in (conv, depthwise)),
+        [{**conv, "filters": 3, "groups": 2}],
+        [{**conv, "filters": 3}, {**conv, "groups": 2}],
+        *([flatten, layer] for layer in (conv, depthwise)),
+        *([flatten, {"class_name": kind}] for kind in ("MaxPooling2D", "AveragePooling2D", "GlobalAveragePooling2D")),
+        [dense], [{"class_name": "GlobalAveragePooling2D"}, flatten, dense, depthwise],
+        *([{**layer, "kernel_size": 9}] for layer in (conv, depthwise)),
+        [{"class_name": "MaxPooling2D", "pool_size": 9}],
+    ]  # fmt: skip
+    menu = {f"wrong {n}": {"input_shape": (8, 10, 1), "layers": layers} for n, layers in enumerate(wrong)}
+    page = mount(NetworkBuilder(networks=menu))
+    for name, network in [*menu.items()][::-1]:
+        explorer = NetworkBuilder(**network)
+        assert explorer.summary[-1]["error"]
+        explorer.selected = len(explorer.layers) - 1
+        shows(turn(page, ("set", "Start from", name)), explorer)
+
+
 # --- what it says ---------------------------------------------------------------------------------------------
 
 

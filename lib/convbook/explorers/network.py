@@ -222,38 +222,40 @@ def _walk(input_shape: Shape, layers: Iterable[Settings]) -> tuple[list[_Row], s
     for settings in layers:
         try:
             layer = _made(settings)
-            batch = (None, *shape)
-            after = layer.compute_output_shape(batch)
+            reaching = (None, *shape)
+            output = layer.compute_output_shape(reaching)
         except ValueError as error:
             return rows, str(error)
         height, width = sizes = shape[:2] if len(shape) == 3 else (1, 1)
         # A layer that reads a whole map is a window of the map's size.
-        down, across = layer.window(batch) or [(height, 1, 0, 1), (width, 1, 0, 1)]
-        before = [row.windows for row in rows]
-        fields = (receptive_field([*(pair[0] for pair in before), down]),
-                  receptive_field([*(pair[1] for pair in before), across]))  # fmt: skip
-        shape, known = tuple(size or 0 for size in after[1:]), shape
-        rows.append(_Row(shape, _parameters(layer, known), layer.multiply_adds(batch), (down, across), sizes, fields))
+        down, across = layer.window(reaching) or [(height, 1, 0, 1), (width, 1, 0, 1)]
+        windows = [*(row.windows for row in rows), (down, across)]
+        field_down, field_across = (receptive_field(axis) for axis in zip(*windows, strict=True))
+        costs = _parameters(layer, shape), layer.multiply_adds(reaching)
+        shape = tuple(size or 0 for size in output[1:])
+        rows.append(_Row(shape, *costs, (down, across), sizes, (field_down, field_across)))
     return rows, None
 
 
 def _seen(rows: Sequence[_Row]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The rows and the columns of the input that the middle unit of the last of these layers sees."""
-    found = []
-    for axis in (0, 1):
-        last = rows[-1]
-        kernel, stride, before, dilation = last.windows[axis]
-        places = {_places(last, axis) // 2}
-        for row in reversed(rows):
-            (kernel, stride, before, dilation), size = row.windows[axis], row.sizes[axis]
-            read = {stride * place + dilation * element - before for place in places for element in range(kernel)}
-            places = read & set(range(size))
-        found.append(np.array(sorted(places), np.int64))
-    return found[0], found[1]
+    down, across = ({middle} for middle in _middle(rows[-1].output_shape))
+    for row in reversed(rows):
+        down = _read(down, row.windows[0], row.sizes[0])
+        across = _read(across, row.windows[1], row.sizes[1])
+    return np.array(sorted(down), np.int64), np.array(sorted(across), np.int64)
 
 
-def _places(row: _Row, axis: int) -> int:
-    return row.output_shape[axis] if len(row.output_shape) == 3 else 1
+def _read(places: set[int], window: Window, size: int) -> set[int]:
+    """Which of ``size`` pixels these places of a window read; what they read of the padding is left out."""
+    kernel, stride, before, dilation = window
+    read = {stride * place + dilation * element - before for place in places for element in range(kernel)}
+    return read & set(range(size))
+
+
+def _middle(shape: Shape) -> tuple[int, int]:
+    """The place of the middle unit; a list has one place."""
+    return (shape[0] // 2, shape[1] // 2) if len(shape) == 3 else (0, 0)
 
 
 class NetworkBuilder(Explorer, page="network"):
@@ -269,9 +271,9 @@ class NetworkBuilder(Explorer, page="network"):
         networks: what the menu offers to start from, by name, in the form of :data:`NETWORKS`.
         kinds: the layers that can be added.
 
-    By default it opens on the first network of the menu. ``input_shape``, ``layers`` and ``selected`` are attributes
-    that follow what the reader does and can be set. Layers that do not fit together are no error: the summary says
-    which of them cannot work, and why.
+    Without the first two it opens on the first network of the menu. ``input_shape``, ``layers`` and ``selected`` are
+    attributes that follow what the reader does and can be set. Layers that do not fit together are no error: the
+    summary says which of them cannot work, and why.
 
     Attributes:
         summary: a list of dicts, one for each layer: ``class_name``, ``output_shape``, ``parameters``,
@@ -287,7 +289,7 @@ class NetworkBuilder(Explorer, page="network"):
         TypeError: no list of dicts, or sizes that are not integers.
         ValueError: an unknown layer or argument, sizes out of range, too many layers.
 
-    Source: document 003, "Receptive fields"; Araujo, Norris and Sim (2019) for fields.
+    Source: document 001, "Receptive field"; Araujo, Norris and Sim (2019).
     """
 
     input_shape = _Checked(_input_shape, (1, 1, 1)).tag(sync=True)
@@ -428,11 +430,8 @@ class NetworkBuilder(Explorer, page="network"):
     def _frame(self) -> list[tuple[int, int]]:
         """Where the field of the middle unit begins, and its size, along the rows and the columns."""
         row = self.summary[self._at()]
-        shape = row["output_shape"] if len(row["output_shape"]) == 3 else (1, 1)
-        return [
-            (places // 2 * field.stride - field.padding, field.size)
-            for places, field in zip(shape[:2], row["receptive_field"], strict=True)
-        ]
+        places = zip(_middle(row["output_shape"]), row["receptive_field"], strict=True)
+        return [(middle * field.stride - field.padding, field.size) for middle, field in places]
 
 
 def _network(name: str, network: Mapping[str, Any]) -> dict[str, Any]:
