@@ -106,6 +106,8 @@ def test_the_default_units_answer_to_the_ten_digits_in_the_middle():
     canvas[:, 5:15, 5:15] = digits.x_test[:, 4:24:2, 4:24:2, 0]
     strongest = (canvas.reshape(-1, 400) @ explorer.dense_kernel).argmax(axis=1)
     assert (strongest == digits.y_test).mean() > 0.75
+    # What all digits have in common is taken off: where one unit has much weight, others have less than none.
+    assert np.abs(explorer.dense_kernel.mean(axis=1)).max() < 0.5
     for name, image in explorer.images.items():
         assert (np.ravel(image) @ explorer.dense_kernel).argmax() == int(name[-1])
 

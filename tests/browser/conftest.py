@@ -27,11 +27,21 @@ SITE = Path(os.environ.get("CONVBOOK_SITE") or Path(__file__).resolve().parents[
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 
+refused: set[str] = set()
+
+
 def refuse(reason: str) -> None:
-    """Skip, and say why; where the tests must run, fail."""
+    """Skip, and say why once at the end; where the tests must run, fail."""
     if os.environ.get("CI", "").lower() not in ("", "0", "false"):
         pytest.fail(reason, pytrace=False)
+    refused.add(reason)
     pytest.skip(reason)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line for all the tests that were skipped."""
+    for reason in sorted(refused):
+        terminalreporter.write_line(f"tests/browser was skipped: {reason}", yellow=True)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

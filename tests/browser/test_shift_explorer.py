@@ -236,6 +236,17 @@ def test_given_pictures_kernels_and_weights_give_the_numbers_of_ops(mount):
         assert sentence.startswith(f"At {missing.sum()} of " if missing.any() else "At all ")
 
 
+def test_nearly_all_is_not_all(mount):
+    # The kernel reads the right neighbour. Of all bright pixels one alone stands at the border.
+    image = np.zeros((20, 20))
+    image[:, 1:-1] = image[0, 0] = 1
+    read = mount(ShiftExplorer(image, (0, 1), [[0, 0, 1]])).evaluate(READ, [])
+    assert read["verdicts"][1] == [
+        "99 % moved along",
+        "At 1 of 361 places (framed) it is not the old map, moved: there the border cuts.",
+    ]
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_pictures_show_the_numbers_and_mark_what_the_sentences_speak_of(mount, theme):
     for shift, padding in (((-4, 8), "same"), ((1, 0), "same"), ((6, -6), "valid")):

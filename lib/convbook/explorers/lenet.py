@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from convbook import datasets, figures
-from convbook.explorers._explorer import Array, Explorer, whole
+from convbook.explorers._explorer import Array, Checked, Explorer, refusals, whole
 from convbook.layers import Activation, AveragePooling2D, Conv2D, Dense, Dropout, Flatten, Input, Layer, MaxPooling2D
 from convbook.models import Sequential
 
@@ -30,30 +30,38 @@ _FEWEST_BITS, _MOST_BITS = 12, 16
 _UNROUNDED = 32  # bits of a bias
 
 
-class _Picture(traitlets.TraitType[Any, Any]):
-    """An image of the board's size with values from 0 to 1, in steps of 1/255; whole numbers on the page."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(np.zeros((SIZE, SIZE)), **options)
-        self.tag(sync=True, to_json=lambda value, _: _levels(value), from_json=lambda value, _: np.divide(value, 255))
-
-    def validate(self, obj: Any, value: Any) -> Array:
-        return _picture("image", value)
+def _switch(name: str, value: Any) -> bool:
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name}: got {value!r}, expected True or False")
+    return bool(value)
 
 
-class _Switch(traitlets.TraitType[Any, Any]):
-    """True or False."""
-
-    def validate(self, obj: Any, value: Any) -> bool:
-        if not isinstance(value, (bool, np.bool_)):
-            raise TypeError(f"{self.name}: got {value!r}, expected True or False")
-        return bool(value)
+def _picture(name: str, value: Any) -> Array:
+    """An image as the explorer keeps it, or a TypeError or ValueError that names it."""
+    try:
+        array = np.array(value, np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name}: got {value!r}, expected an array of numbers") from error
+    if array.shape not in ((SIZE, SIZE), (SIZE, SIZE, 1)):
+        raise ValueError(f"{name}: got shape {array.shape}, expected ({SIZE}, {SIZE}) or ({SIZE}, {SIZE}, 1)")
+    if not ((array >= 0) & (array <= 1)).all():
+        raise ValueError(
+            f"{name}: got values from {array.min():g} to {array.max():g}, expected 0 to 1; divide bytes by 255"
+        )
+    array = np.round(array.reshape(SIZE, SIZE) * 255) / 255
+    array.setflags(write=False)
+    return array
 
 
 class _Selected(traitlets.TraitType[Any, Any]):
     """A layer of the explorer's network by name, and one of its maps."""
 
     def validate(self, obj: Any, value: Any) -> tuple[str, int]:
+        with refusals():
+            return self.checked(obj, value)
+
+    def checked(self, obj: Any, value: Any) -> tuple[str, int]:
+        """The same as a tuple, or a TypeError or ValueError that says why it cannot be."""
         if not isinstance(value, (list, tuple)) or len(value) != 2 or not isinstance(value[0], str):
             raise TypeError(f"selected: got {value!r}, expected the name of a layer and a map, such as ('conv2d', 0)")
         maps = {"input": 1, **{layer["name"]: _maps(layer) for layer in obj.layers if layer["shown"]}}
@@ -99,8 +107,10 @@ class LeNetExplorer(Explorer, page="lenet"):
     Source: LeCun, Bottou, Bengio and Haffner (1998), sections II.B and III.A, for the network and the centring.
     """
 
-    image = _Picture()
-    centred = _Switch(True).tag(sync=True)
+    image = Checked(_picture, np.zeros((SIZE, SIZE))).tag(
+        to_json=lambda value, _: _levels(value), from_json=lambda value, _: np.divide(value, 255)
+    )
+    centred = Checked(_switch, True)
     selected = _Selected(("input", 0)).tag(
         sync=True, to_json=lambda value, _: list(value), from_json=lambda value, _: value
     )
@@ -213,23 +223,6 @@ def _offset(ink: Array) -> int:
     middle = float(ink @ np.arange(ink.size) / ink.sum())
     # A little less than half, so that rounding errors do not decide where a symmetric drawing goes.
     return min(max(math.floor(SIZE / 2 - middle + 0.5 - 1e-5), 0), SIZE - ink.size)
-
-
-def _picture(name: str, value: Any) -> Array:
-    """An image as the explorer keeps it, or a TypeError or ValueError that names it."""
-    try:
-        array = np.array(value, np.float64)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{name}: got {value!r}, expected an array of numbers") from error
-    if array.shape not in ((SIZE, SIZE), (SIZE, SIZE, 1)):
-        raise ValueError(f"{name}: got shape {array.shape}, expected ({SIZE}, {SIZE}) or ({SIZE}, {SIZE}, 1)")
-    if not ((array >= 0) & (array <= 1)).all():
-        raise ValueError(
-            f"{name}: got values from {array.min():g} to {array.max():g}, expected 0 to 1; divide bytes by 255"
-        )
-    array = np.round(array.reshape(SIZE, SIZE) * 255) / 255
-    array.setflags(write=False)
-    return array
 
 
 def _levels(image: Array) -> list[list[int]]:

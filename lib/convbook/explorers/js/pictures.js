@@ -19,11 +19,12 @@ export function onTheme(changed) {
   return () => observer.disconnect();
 }
 
-// One pixel of canvas for each number; the style sheet makes it larger. How much of a colour is its alpha.
+// One pixel of canvas for each number; the style sheet makes it larger. How much of a colour is its alpha. All of it is
+// written at once and never drawn on, so it is best kept where the processor writes: that is what willReadFrequently does.
 export class Picture {
   constructor(height, width, attributes = {}) {
     this.canvas = element("canvas", { width, height, ...attributes });
-    this.context = this.canvas.getContext("2d");
+    this.context = this.canvas.getContext("2d", { willReadFrequently: true });
     this.pixels = this.context.createImageData(width, height);
     this.words = new Uint32Array(this.pixels.data.buffer);
   }
