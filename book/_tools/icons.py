@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pydata_sphinx_theme
-from fontTools.subset import Options, Subsetter
-from fontTools.ttLib import TTFont
 from sphinx.errors import ExtensionError
+
+import fonts
 
 FONTS = {"solid": "fa-solid-900", "regular": "fa-regular-400", "brands": "fa-brands-400"}
 SHORT = {"fa": "solid", "fas": "solid", "far": "regular", "fab": "brands"}
@@ -56,17 +56,6 @@ def style_sheet(css: str, names: set[str]) -> str:
     return css.replace("../webfonts/", "")
 
 
-def write_font(source: Path, to: Path, wanted: set[int]) -> None:
-    """Write a font with the wanted characters alone, as far as it has them."""
-    font = TTFont(source)
-    options = Options(flavor="woff2", layout_features=[], notdef_outline=True)
-    cut = Subsetter(options)
-    cut.populate(unicodes=wanted)
-    cut.subset(font)
-    font.flavor = "woff2"
-    font.save(to)
-
-
 def write_icons(site: Path) -> None:
     """Write ``_static/icons`` of a built site, and take the whole of Font Awesome out of it."""
     static = site / "_static"
@@ -74,8 +63,8 @@ def write_icons(site: Path) -> None:
     (vendor,) = (theme / "static" / "vendor" / "fontawesome").iterdir()
     css = (vendor / "css" / "all.min.css").read_text(encoding="utf-8")
     known = characters(css)
-    fonts = {style: vendor / "webfonts" / f"{name}.woff2" for style, name in FONTS.items()}
-    held = {style: set(TTFont(path).getBestCmap()) for style, path in fonts.items()}
+    whole = {style: vendor / "webfonts" / f"{name}.woff2" for style, name in FONTS.items()}
+    held = {style: fonts.characters(path) for style, path in whole.items()}
 
     names: set[str] = set()
     for page in site.rglob("*.html"):
@@ -96,8 +85,8 @@ def write_icons(site: Path) -> None:
     to = static / "icons"
     to.mkdir()
     (to / "icons.css").write_text(style_sheet(css, names), encoding="utf-8")
-    for path in fonts.values():
-        write_font(path, to / path.name, wanted)
+    for path in whole.values():
+        fonts.cut(path, to / path.name, wanted, layout_features=[])
 
 
 def setup(app: Any) -> dict[str, Any]:

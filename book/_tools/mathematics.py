@@ -7,6 +7,7 @@ that ``package.json`` pins (``npm ci --prefix book/_tools`` fetches it), and Nod
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import shutil
@@ -20,6 +21,8 @@ from sphinx.errors import ExtensionError
 from sphinx.util import logging
 from sphinx.util.math import wrap_displaymath
 from sphinxcontrib import katex
+
+import fonts
 
 PACKAGE = Path(__file__).resolve().parent / "node_modules" / "katex"
 FOLDER = "katex"
@@ -66,13 +69,22 @@ def _fetch(app: Any) -> None:
     """Lay out the style sheet and the fonts as a static folder of the site."""
     to = Path(app.doctreedir) / "mathematics"
     shutil.rmtree(to, ignore_errors=True)
-    fonts = to / FOLDER / "fonts"
-    fonts.mkdir(parents=True)
+    (to / FOLDER / "fonts").mkdir(parents=True)
     css = (PACKAGE / "dist" / "katex.min.css").read_text(encoding="utf-8")
     (to / FOLDER / "katex.min.css").write_text(woff2_only(css), encoding="utf-8")
     for font in (PACKAGE / "dist" / "fonts").glob("*.woff2"):
-        shutil.copy(font, fonts)
+        shutil.copy(font, to / FOLDER / "fonts")
     app.config.html_static_path.append(str(to))
+
+
+def _cut_fonts(app: Any, exception: Exception | None) -> None:
+    """Take out of the fonts what no page shows: half of them is left."""
+    if exception is not None or app.builder.format != "html":
+        return
+    site = Path(app.outdir)
+    shown = {ord(c) for page in site.rglob("*.html") for c in set(html.unescape(page.read_text(encoding="utf-8")))}
+    for font in (PACKAGE / "dist" / "fonts").glob("*.woff2"):
+        fonts.cut(font, site / "_static" / FOLDER / "fonts" / font.name, shown)
 
 
 def setup(app: Any) -> dict[str, Any]:
@@ -99,4 +111,5 @@ def setup(app: Any) -> dict[str, Any]:
     app.config.katex_js_path = str(PACKAGE / "dist" / "katex.min.js")
     app.config.katex_css_path = f"{FOLDER}/katex.min.css"
     app.connect("builder-inited", _fetch, priority=400)
+    app.connect("build-finished", _cut_fonts)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
