@@ -15,7 +15,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	"$$p" -c '$(SUITS)' >/dev/null 2>&1 && echo "$$p" && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve test lint notebooks format ledger benchmark clean
+.PHONY: help book pdf chromium serve test lint notebooks format ledger benchmark clean
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -24,6 +24,13 @@ book: $(INSTALLED) $(FROM_NPM) $(BUILT_WITH)  ## Install what is needed, run the
 	@$(BIN)/jupyter-book build . -W -n --keep-going
 	@echo
 	@echo "The book: $(CURDIR)/_build/html/index.html"
+
+pdf: export CONVBOOK_PDF := yes
+pdf: chromium book  ## Build the book and print the whole of it into one PDF, with Chromium
+	@echo "The PDF:  $(CURDIR)/_build/html/convolutional-networks-run.pdf"
+
+chromium: $(INSTALLED)
+	@$(BIN)/python book/_tools/pdf.py
 
 serve: book  ## Build the book and serve it on this machine
 	@echo "The book is at http://localhost:8000/ until you press Ctrl-C"

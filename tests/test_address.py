@@ -1,42 +1,21 @@
 """The buttons and addresses of the pages come from where the book lies, and never point nowhere."""
 
 import functools
-import importlib.util
 import os
 import re
 import subprocess
-import sys
-from pathlib import Path
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
 import matplotlib.pyplot as plt
-import nbformat
 import numpy as np
 import pytest
-from bs4 import BeautifulSoup
+import small_book
 from docutils.core import publish_doctree
 from matplotlib.colors import to_rgb
+from small_book import PAGES, address, cards, page
 
 from convbook import figures
-
-ROOT = Path(__file__).resolve().parents[1]
-TOOLS = ROOT / "book" / "_tools"
-
-
-def tool(name):
-    """A module of ``book/_tools``, which is no package: it serves the build."""
-    spec = importlib.util.spec_from_file_location(name, TOOLS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-address, cards = tool("address"), tool("cards")
-
-VARIABLES = ("CONVBOOK_REPOSITORY", "CONVBOOK_URL", "READTHEDOCS", "READTHEDOCS_CANONICAL_URL", "GITHUB_SERVER_URL",
-             "GITHUB_REPOSITORY", "GITHUB_REF_NAME", "GITHUB_BASE_REF")  # fmt: skip
 
 
 def git(folder, *command):
@@ -193,51 +172,21 @@ def test_an_address_of_the_site_that_is_none_is_refused(url):
 
 # --- the pages ------------------------------------------------------------------------------------------------
 
-PROSE = "# Contents\n\nWhat is in it.\n\n```{toctree}\nbook/lesson\nbook/run\n```\n"
-# Markdown that is run is a notebook to the theme, and none to Colab.
-RUN = "---\nfile_format: mystnb\nkernelspec:\n  name: python3\n---\n\n# Run\n\nText that is run.\n"
-CONFIGURATION = f"""
-import sys
-sys.path.append({str(TOOLS)!r})
-extensions = ["myst_nb", "sphinx_book_theme", "address", "cards"]
-html_theme = "sphinx_book_theme"
-html_title = "A small book"
-html_theme_options = {{"article_header_end": ["article-header-buttons"]}}
-nb_execution_mode = "off"
-smartquotes = False
-"""
-
 
 @pytest.fixture(scope="module")
 def build(tmp_path_factory):
-    """Builds a book of three pages with some variables set, warnings as errors, and gives its site."""
+    """Builds the small book with some variables set, and gives its site."""
     source = tmp_path_factory.mktemp("source")
-    (source / "book").mkdir()
-    for name, content in {"conf.py": CONFIGURATION, "index.md": PROSE, "book/run.md": RUN}.items():
-        (source / name).write_text(content, encoding="utf-8")
-    lesson = nbformat.v4.new_notebook(
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
-        cells=[nbformat.v4.new_markdown_cell('# Lesson\n\n**Why "stride" & < padding?**\n\nAfter it you know.')],
-    )
-    nbformat.write(lesson, source / "book" / "lesson.ipynb")
+    small_book.write(source)
 
     @functools.cache
     def build(**environment):
         site = tmp_path_factory.mktemp("site")
-        done = subprocess.run(
-            [sys.executable, "-m", "sphinx", "-W", "-q", str(source), str(site)],
-            env={name: value for name, value in os.environ.items() if name not in VARIABLES} | environment,
-            capture_output=True,
-            text=True,
-        )
+        done = small_book.run(source, site, **environment)
         assert done.returncode == 0, done.stderr
         return site
 
     return build
-
-
-def page(site, name):
-    return BeautifulSoup((site / f"{name}.html").read_text(encoding="utf-8"), "html.parser")
 
 
 def buttons(site, name):
@@ -251,7 +200,7 @@ def test_pages_have_buttons_that_open_their_notebook_in_the_repository(build):
         GITHUB_SERVER_URL="https://github.com", GITHUB_REPOSITORY="one/Book", GITHUB_REF_NAME="draft"
     )  # fmt: skip
     repository = {"Source repository": "https://github.com/one/Book"}
-    for name in ("index", "book/lesson", "book/run"):
+    for name in PAGES:
         found = buttons(site, name)
         assert found.pop("Open an issue").startswith("https://github.com/one/Book/issues/new?")
         assert found == repository | {
@@ -272,7 +221,7 @@ def test_colab_has_no_button_where_it_cannot_open_the_repository(build):
 
 def test_without_addresses_there_are_no_buttons_no_canonical_address_and_no_sitemap(build):
     site = build()
-    for name in ("index", "book/lesson", "book/run"):
+    for name in PAGES:
         assert buttons(site, name) == {}
         assert page(site, name).select('link[rel="canonical"]') == []
         assert not re.search(r"mybinder|colab", (site / f"{name}.html").read_text(encoding="utf-8"))
@@ -281,12 +230,11 @@ def test_without_addresses_there_are_no_buttons_no_canonical_address_and_no_site
 
 def test_with_its_address_the_site_has_canonical_addresses_and_a_sitemap(build):
     site = build(CONVBOOK_URL="https://example.org/book")
-    names = ("index", "book/lesson", "book/run")
-    for name in names:
+    for name in PAGES:
         links = page(site, name).select('link[rel="canonical"]')
         assert [link["href"] for link in links] == [f"https://example.org/book/{name}.html"]
     listed = [element.text for element in ElementTree.parse(site / "sitemap.xml").iter() if element.tag.endswith("loc")]
-    assert sorted(listed) == sorted(f"https://example.org/book/{name}.html" for name in names)
+    assert sorted(listed) == sorted(f"https://example.org/book/{name}.html" for name in PAGES)
 
 
 # --- what others show of a page -------------------------------------------------------------------------------
@@ -316,7 +264,7 @@ def test_every_page_has_its_first_paragraph_as_description(build):
 
 def test_with_its_address_every_page_of_text_has_a_card(build):
     site = build(CONVBOOK_URL="https://example.org/book")
-    for name in ("index", "book/lesson", "book/run"):
+    for name in PAGES:
         found = tags(site, name)
         assert found["description"] == found["og:description"] == DESCRIPTIONS[name]
         assert found["og:title"] == page(site, name).h1.find(string=True)

@@ -9,16 +9,20 @@ import pytest
 import traitlets
 from numpy.testing import assert_allclose, assert_array_equal
 
-from convbook import explorers, ops
-from convbook.explorers import ConvolutionExplorer, _script
+from convbook import datasets, explorers, models, ops
+from convbook.explorers import ConvolutionExplorer, LeNetExplorer, _script
 
 EXPLORERS = [getattr(explorers, name) for name in explorers.__all__]
 SCRIPTS = sorted(path.stem for path in _script.JS.glob("*.js"))
 rng = np.random.default_rng(0)
 
 
+# What an explorer cannot do without.
+NEEDED = {LeNetExplorer: lambda: (models.lenet5(seed=0), {"a digit": datasets.load_digits(test=1).x_test[0]})}
+
+
 def made(kind):
-    return kind()
+    return kind(*NEEDED.get(kind, tuple)())
 
 
 # --- the scripts ----------------------------------------------------------------------------------------------

@@ -27,11 +27,21 @@ SITE = Path(os.environ.get("CONVBOOK_SITE") or Path(__file__).resolve().parents[
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 
+refused: set[str] = set()
+
+
 def refuse(reason: str) -> None:
-    """Skip, and say why; where the tests must run, fail."""
+    """Skip, and say why once at the end; where the tests must run, fail."""
     if os.environ.get("CI", "").lower() not in ("", "0", "false"):
         pytest.fail(reason, pytrace=False)
+    refused.add(reason)
     pytest.skip(reason)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line for all the tests that were skipped."""
+    for reason in sorted(refused):
+        terminalreporter.write_line(f"tests/browser was skipped: {reason}", yellow=True)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -84,10 +94,16 @@ def seen(
         if isinstance(item, pytest.Function) and "seen" in item.fixturenames and hasattr(item, "callspec")
     )
     pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
-    found: dict[str, Future[dict[str, visits.Visit]]] = {
-        path: pool.submit(visits.visit_in_both_themes, executable, address, path) for path in wanted
-    }
-    yield lambda path: found[path].result()
+    found: dict[str, Future[dict[str, visits.Visit]]] = {}
+
+    def visit(path: str) -> Future[dict[str, visits.Visit]]:
+        if path not in found:
+            found[path] = pool.submit(visits.visit_in_both_themes, executable, address, path)
+        return found[path]
+
+    for path in wanted:
+        visit(path)
+    yield lambda path: visit(path).result()
     pool.shutdown(cancel_futures=True)
 
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from ipywidgets.embed import embed_data
+from ipywidgets.embed import dependency_state, embed_data
 
 HOST = Path(__file__).parents[2] / "book" / "_static" / "explorers.js"
 PAGE = """<!DOCTYPE html>
@@ -21,7 +21,9 @@ GROUND = {"light": ("#fff", "#000"), "dark": ("#121212", "#fff")}
 
 def html(explorer, theme="light"):
     """A page with nothing on it but this explorer."""
-    data = embed_data(views=[explorer], drop_defaults=False)
+    # Of itself the state would be that of all widgets that were ever made.
+    state = dependency_state([explorer], drop_defaults=False)
+    data = embed_data(views=[explorer], drop_defaults=False, state=state)
     ground, ink = GROUND[theme]
 
     def safe(value):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import anywidget
@@ -19,6 +21,24 @@ from convbook.explorers._script import script, style
 Array = NDArray[np.float64]
 
 
+class RefusedTypeError(traitlets.TraitError, TypeError):
+    """A value of the wrong kind."""
+
+
+class RefusedValueError(traitlets.TraitError, ValueError):
+    """A value of the right kind that cannot be."""
+
+
+@contextlib.contextmanager
+def refusals() -> Iterator[None]:
+    """Make errors of the kind for which traitlets undoes changes that came together, so that nothing is half done."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        kind = RefusedTypeError if isinstance(error, TypeError) else RefusedValueError
+        raise kind(str(error)) from error
+
+
 class ArrayTrait(traitlets.TraitType[Any, Any]):
     """An array of real numbers with a given number of axes, as nested lists on the page.
 
@@ -32,16 +52,36 @@ class ArrayTrait(traitlets.TraitType[Any, Any]):
 
     def validate(self, obj: Any, value: Any) -> Array:
         """The value as a float64 array, or a TypeError or ValueError that names it."""
-        try:
-            array = np.array(value, np.float64)
-        except (TypeError, ValueError) as error:
-            raise TypeError(f"{self.name}: got {value!r}, expected an array of numbers") from error
-        if array.ndim != self.axes or not array.size:
-            raise ValueError(f"{self.name}: got shape {array.shape}, expected {self.axes} axes, none of them empty")
-        if not np.isfinite(array).all():
-            raise ValueError(f"{self.name}: has values that are not finite numbers")
-        array.setflags(write=False)
-        return array
+        with refusals():
+            return numbers(str(self.name), value, self.axes)
+
+
+def numbers(name: str, value: Any, axes: int) -> Array:
+    """A copy as a float64 array that cannot be written to, or a TypeError or ValueError that names the argument."""
+    try:
+        array = np.array(value, np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name}: got {value!r}, expected an array of numbers") from error
+    if array.ndim != axes or not array.size:
+        raise ValueError(f"{name}: got shape {array.shape}, expected {axes} axes, none of them empty")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name}: has values that are not finite numbers")
+    array.setflags(write=False)
+    return array
+
+
+class Checked(traitlets.TraitType[Any, Any]):
+    """A value on the page and in Python that ``check(name, value)`` refuses, or brings into the form it is kept in."""
+
+    def __init__(self, check: Callable[[str, Any], Any], default: Any, **options: Any) -> None:
+        super().__init__(default, **options)
+        self.check = check
+        self.tag(sync=True)
+
+    def validate(self, obj: Any, value: Any) -> Any:
+        """The value as it is kept, or a TypeError or ValueError that names it."""
+        with refusals():
+            return self.check(str(self.name), value)
 
 
 def whole(name: str, value: Any, least: int, most: int) -> int:
@@ -75,8 +115,9 @@ class Explorer(anywidget.AnyWidget):
     def picture(self) -> str:
         """:meth:`still` as SVG that follows the page's theme."""
         figures.use_style()
-        # Text as text: a grid of numbers drawn as outlines would weigh several times as much.
-        with mpl.rc_context({"svg.fonttype": "none"}):
+        # Text as text: a grid of numbers drawn as outlines would weigh several times as much. And every number
+        # carries the names of its fonts.
+        with mpl.rc_context({"svg.fonttype": "none", "font.sans-serif": ["DejaVu Sans", "Verdana"]}):
             figure, file = self.still(), io.StringIO()
             figure.savefig(file, format="svg", bbox_inches="tight")
             plt.close(figure)

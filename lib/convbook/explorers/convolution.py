@@ -11,8 +11,9 @@ import traitlets
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from convbook import datasets, figures, ops
-from convbook.explorers._explorer import Array, ArrayTrait, Explorer, whole
+from convbook import figures, ops
+from convbook.explorers._explorer import Array, ArrayTrait, Explorer, refusals, whole
+from convbook.explorers._pictures import digit, photograph
 from convbook.shapes import effective_kernel
 
 _THIRD = 1 / 9
@@ -32,20 +33,11 @@ _STATE = ("input", "kernel", "bias", "strides", "padding", "dilation_rate", "ope
 
 def images() -> dict[str, Array]:
     """What the input can be filled with, ``(h, w)`` with values from 0 to 9."""
-    from sklearn.datasets import load_digits
-
     edge = np.zeros((6, 6))
     edge[:, 3:] = 9
     dot = np.zeros((7, 7))
     dot[3, 3] = 9
-    digit = np.pad(load_digits().images[7] / 16, 1)
-    photograph = datasets.load_photograph(height=12, width=18)[:, 3:15].mean(axis=2)
-    return {
-        "an edge": edge,
-        "a dot": dot,
-        "a digit": np.round(9 * digit),
-        "a photograph": np.round(9 * photograph),
-    }
+    return {"an edge": edge, "a dot": dot, "a digit": digit(), "a photograph": photograph()}
 
 
 _pictures = images  # the class has an argument of that name
@@ -124,9 +116,10 @@ class ConvolutionExplorer(Explorer, page="convolution"):
     @traitlets.validate(*_STATE)
     def _check(self, proposal: Any) -> Any:
         name, value = proposal.trait.name, proposal.value
-        if name in ("strides", "padding", "dilation_rate"):
-            value = whole(name, value, 0 if name == "padding" else 1, 8)
-        self._result(**{name: value})
+        with refusals():
+            if name in ("strides", "padding", "dilation_rate"):
+                value = whole(name, value, 0 if name == "padding" else 1, 8)
+            self._result(**{name: value})
         return value
 
     @traitlets.observe(*_STATE)

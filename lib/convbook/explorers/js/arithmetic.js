@@ -63,3 +63,102 @@ export function conv(input, kernel, { bias = null, stride = 1, padding = 0, dila
   }
   return output;
 }
+
+// The pixels of (h, w, c) on a ground of zeros, their corner at (top, left): what falls outside is lost.
+export function placed(input, top, left, height = input.shape[0], width = input.shape[1]) {
+  const [h, w, channels] = input.shape;
+  const output = zeros(height, width, channels);
+  const [from, to] = [Math.max(0, -left), Math.min(w, width - left)];
+  for (let i = Math.max(0, -top); i < Math.min(h, height - top) && from < to; i += 1) {
+    const row = input.data.subarray((i * w + from) * channels, (i * w + to) * channels);
+    output.data.set(row, ((i + top) * width + from + left) * channels);
+  }
+  return output;
+}
+
+export function relu({ shape, data }) {
+  return { shape, data: data.map((value) => Math.max(0, value)) };
+}
+
+// The largest value of each window of each channel; rows and columns left over at the end are not read.
+export function maxPool(input, size, stride = size) {
+  const [h, w, channels] = input.shape;
+  const output = zeros(outputSize(h, size, stride), outputSize(w, size, stride), channels);
+  const [oh, ow] = output.shape;
+  for (let i = 0; i < oh; i += 1) {
+    for (let j = 0; j < ow; j += 1) {
+      for (let c = 0; c < channels; c += 1) {
+        let most = -Infinity;
+        for (let a = 0; a < size; a += 1) {
+          for (let b = 0; b < size; b += 1) {
+            most = Math.max(most, input.data[((i * stride + a) * w + j * stride + b) * channels + c]);
+          }
+        }
+        output.data[(i * ow + j) * channels + c] = most;
+      }
+    }
+  }
+  return output;
+}
+
+// A dense layer on all numbers of its input: the kernel is (features, units), as Keras keeps it.
+export function denseLayer(input, kernel, bias = null) {
+  const units = kernel.shape[1];
+  const output = zeros(units);
+  if (bias) output.data.set(bias);
+  input.data.forEach((value, feature) => {
+    if (value === 0) return;
+    for (let unit = 0; unit < units; unit += 1) output.data[unit] += value * kernel.data[feature * units + unit];
+  });
+  return output;
+}
+
+// The pixels of (h, w) moved down and to the right: zeros come in, and what goes over the border is lost.
+export function shifted(image, rows, columns) {
+  const [h, w] = image.shape;
+  const moved = zeros(h, w);
+  for (let i = Math.max(rows, 0); i < h + Math.min(rows, 0); i += 1) {
+    for (let j = Math.max(columns, 0); j < w + Math.min(columns, 0); j += 1) {
+      moved.data[i * w + j] = image.data[(i - rows) * w + j - columns];
+    }
+  }
+  return moved;
+}
+
+// Where a window goes along an axis of `size` pixels: how much padding stands before and after them, and for each
+// place the first pixel that it reads and the one behind the last, the padding left out.
+export function slidingSpans(size, window, stride, padding) {
+  const total = padding === "same" ? Math.max((Math.ceil(size / stride) - 1) * stride + window - size, 0) : 0;
+  const before = Math.floor(total / 2);
+  const count = Math.max(outputSize(size + total, window, stride), 0);
+  const spans = Array.from({ length: count }, (_, place) => {
+    const start = place * stride - before;
+    return [Math.max(start, 0), Math.min(start + window, size)];
+  });
+  return { before, after: total - before, spans };
+}
+
+// Pooling of (h, w) by "max", "average" or "l2" over the pixels that row and column spans name. `winners` holds, for
+// each output, the index of its largest pixel, the first if there are several.
+export function pooled(image, kind, rows, columns) {
+  const w = image.shape[1];
+  const output = { ...zeros(rows.length, columns.length), winners: [] };
+  rows.forEach(([top, bottom], i) =>
+    columns.forEach(([left, right], j) => {
+      let [winner, sum, squares] = [top * w + left, 0, 0];
+      for (let a = top; a < bottom; a += 1) {
+        for (let b = left; b < right; b += 1) {
+          const value = image.data[a * w + b];
+          if (value > image.data[winner]) winner = a * w + b;
+          sum += value;
+          squares += value * value;
+        }
+      }
+      const count = (bottom - top) * (right - left);
+      const value = { max: image.data[winner], average: sum / count, l2: Math.sqrt(squares) }[kind];
+      output.data[i * columns.length + j] = value;
+      output.winners.push(winner);
+    }),
+  );
+  return output;
+}

@@ -45,7 +45,8 @@ export class Grid {
     if (rows && columns) this.rove(Math.min(row, rows - 1), Math.min(column, columns - 1));
   }
 
-  // Show numbers, shaded by their size: `strength` is what counts as full. Only cells that change are touched.
+  // Show numbers, shaded by their size: `strength` is what counts as full. A cell without a number (null) stays empty.
+  // Only cells that change are touched.
   show(at, { strength = null, numbers = true } = {}) {
     for (let i = 0; i < this.rows; i += 1) {
       for (let j = 0; j < this.columns; j += 1) {
@@ -54,8 +55,7 @@ export class Grid {
         const shown = this.shown[i * this.columns + j];
         if (numbers && value !== shown.value) {
           shown.value = value;
-          const text = format(value, this.digits);
-          if (text.length !== shown.length) cell.style.setProperty("--length", text.length);
+          const text = value === null ? "" : format(value, this.digits);
           shown.length = text.length;
           cell.textContent = text;
         }
@@ -67,6 +67,11 @@ export class Grid {
         cell.classList.toggle("cb-negative", shade < 0);
       }
     }
+    // All numbers of a grid are as small as its longest needs: one that is larger would seem to matter more.
+    const longest = this.shown.reduce((most, { length }) => Math.max(most, length), 1);
+    if (longest === this.longest) return;
+    this.longest = longest;
+    this.body.style.setProperty("--length", longest);
   }
 
   // Put a class on the cells for which `test` holds, and take it off all others.
@@ -80,6 +85,14 @@ export class Grid {
         this.cells[i][j].classList.toggle(name, holds === 1);
       }
     }
+  }
+
+  // Describe the cell that has the focus anew, after what is said of it has changed.
+  relabel() {
+    const cell = this.place && this.cells[this.place[0]][this.place[1]];
+    if (!cell?.matches(":focus")) return;
+    const label = this.describe(...this.place);
+    if (cell.getAttribute("aria-label") !== label) cell.setAttribute("aria-label", label);
   }
 
   rove(row, column, focus = false) {
@@ -104,12 +117,18 @@ export class Grid {
       event.target.setAttribute("aria-label", this.describe(...place));
       call("point", ...place);
     });
-    this.body.addEventListener("focusout", () => call("leave"));
+    this.body.addEventListener("focusout", (event) => {
+      event.target.removeAttribute("aria-label"); // it would outlive the number it speaks of
+      call("leave");
+    });
     this.body.addEventListener("pointerover", (event) => {
       const place = found(event);
       if (place && event.pointerType !== "touch") call("point", ...place);
     });
-    this.body.addEventListener("pointerleave", () => call("leave"));
+    // A finger leaves whenever it is lifted: what it has touched stays shown until it touches something else.
+    this.body.addEventListener("pointerleave", (event) => {
+      if (event.pointerType !== "touch") call("leave");
+    });
     this.body.addEventListener("pointerdown", (event) => {
       const place = found(event);
       if (!place || event.button !== 0) return;
@@ -157,7 +176,7 @@ export class Grid {
       // Digits add up to a number; a minus sign begins a new one.
       this.typed = event.key === "-" ? "-" : this.typed + event.key;
       const value = Number(this.typed);
-      if (!Number.isNaN(value)) call("write", row, column, value);
+      if (Number.isFinite(value)) call("write", row, column, value);
     } else if (this.on.write && (event.key === "Backspace" || event.key === "Delete")) {
       this.typed = "";
       call("write", row, column, 0);

@@ -17,10 +17,16 @@ export function format(value, digits = 2) {
   return String(rounded === 0 ? 0 : rounded).replace("-", "−");
 }
 
-let lastId = 0;
+// A name that nothing else has. Each explorer on a page may have a copy of this script, and a count of its own.
+const copy = Math.random().toString(36).slice(2);
+let names = 0;
+export function unique() {
+  names += 1;
+  return `convbook-${copy}-${names}`;
+}
+
 function labelled(label, control) {
-  lastId += 1;
-  control.id = `convbook-${lastId}`;
+  control.id = unique();
   return element("div", { class: "cb-control" }, element("label", { for: control.id }, label), control);
 }
 
