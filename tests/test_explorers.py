@@ -123,6 +123,10 @@ def test_another_number_of_channels_is_set_together():
 @pytest.mark.parametrize(
     ("name", "value", "error", "words"),
     [
+        ("strides", None, TypeError, "strides: got None, expected an integer"),
+        ("operation", None, ValueError, "operation: got None, expected one of cross-correlation, convolution"),
+        ("selected", (1, 2), TypeError, "selected: got (1, 2), expected (row, column, filter)"),
+        ("selected", (0, -1, 0), ValueError, "selected: got -1, expected 0 to"),
         ("strides", 0, ValueError, "strides: got 0, expected 1 to 8"),
         ("strides", 1.5, TypeError, "strides: got 1.5, expected an integer"),
         ("padding", -1, ValueError, "padding: got -1, expected 0 to 8"),

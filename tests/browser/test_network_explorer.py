@@ -84,6 +84,20 @@ def expected_cells(row, seen_all):
     ]  # fmt: skip
 
 
+def settings(layer):
+    """What the table should say of a layer's settings."""
+    words = []
+    for name, unit in (("filters", "filter"), ("units", "unit")):
+        words += [f"{layer[name]} {unit}{'' if layer[name] == 1 else 's'}"] if name in layer else []
+    size = layer.get("kernel_size") or layer.get("pool_size")
+    words += [f"{size}×{size}"] if size else []
+    words += [f"stride {layer['strides']}"] if "pool_size" in layer or layer.get("strides", 1) > 1 else []
+    words += ["same"] if layer.get("padding") == "same" else []
+    words += [f"dilation {layer['dilation_rate']}"] if layer.get("dilation_rate", 1) > 1 else []
+    words += [f"{layer['groups']} groups"] if layer.get("groups", 1) > 1 else []
+    return ", ".join([*words, *([layer["activation"]] if layer.get("activation") else [])])
+
+
 def shows(found, explorer):
     """That a page shows what Python says."""
     height, width, _ = explorer.input_shape
@@ -96,7 +110,7 @@ def shows(found, explorer):
             for axis, size in zip(row["receptive_field"], (height, width), strict=True)
         )
         assert shown["cells"] == expected_cells(row, covered), f"layer {number + 1} of {explorer.layers}"
-        assert shown["name"].startswith(f"{number + 1} {layer['class_name']}")
+        assert shown["name"] == f"{number + 1} {layer['class_name']} {settings(layer)}"
         assert shown["chosen"] == (number == chosen)
     totals = ["–" if count is None else f"{count:,}" for count in explorer.totals.values()]
     assert found["totals"] == ["", *totals, ""]
@@ -282,6 +296,10 @@ def test_holes_and_padding_alone_are_said(mount):
     assert said(page) == (
         "Layer 3, Conv2D: its middle unit sees 7×7 of the 15×17 pixels, in rows 1 to 13 and columns "
         "2 to 14, with holes."
+    )
+    page = mount(NetworkBuilder((5, 3, 1), [{"class_name": "Conv2D", "kernel_size": 2, "dilation_rate": 2}]))
+    assert said(page) == (
+        "Layer 1, Conv2D: its middle unit sees 2×2 of the 5×3 pixels, in rows 1 to 3 and columns 0 to 2, with holes."
     )
     far = {"class_name": "Conv2D", "kernel_size": 2, "dilation_rate": 32, "padding": "same"}
     page = mount(NetworkBuilder((5, 5, 3), [far]))

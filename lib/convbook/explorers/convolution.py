@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from convbook import figures, ops
-from convbook.explorers._explorer import Array, ArrayTrait, Explorer, refusals, whole
+from convbook.explorers._explorer import Array, ArrayTrait, Checked, Explorer, refusals, whole
 from convbook.explorers._pictures import digit, photograph
 from convbook.shapes import effective_kernel
 
@@ -29,6 +29,22 @@ KERNELS: dict[str, list[list[float]]] = {
 
 _OPERATIONS = ("cross-correlation", "convolution")
 _STATE = ("input", "kernel", "bias", "strides", "padding", "dilation_rate", "operation")
+
+
+def _from(least: int) -> Callable[[str, Any], int]:
+    return lambda name, value: whole(name, value, least, 8)
+
+
+def _operation(name: str, value: Any) -> str:
+    if value not in _OPERATIONS:
+        raise ValueError(f"{name}: got {value!r}, expected one of {', '.join(_OPERATIONS)}")
+    return str(value)
+
+
+def _place(name: str, value: Any) -> tuple[int, ...]:
+    if not isinstance(value, (list, tuple)) or len(value) != 3:
+        raise TypeError(f"{name}: got {value!r}, expected (row, column, filter)")
+    return tuple(whole(name, at, 0, 9999) for at in value)
 
 
 def images() -> dict[str, Array]:
@@ -59,7 +75,7 @@ class ConvolutionExplorer(Explorer, page="convolution"):
 
     Attributes:
         output: ``(oh, ow, c_out)``, computed by :func:`convbook.ops.conv` from the present state; it can be observed.
-        selected: ``(row, column, filter)`` of the output whose sum is shown.
+        selected: ``(row, column, filter)`` of the output whose sum is shown; the last one where there are fewer.
 
     Raises:
         TypeError: not numbers, or sizes that are not integers.
@@ -71,11 +87,11 @@ class ConvolutionExplorer(Explorer, page="convolution"):
     input = ArrayTrait(3)
     kernel = ArrayTrait(4)
     bias = ArrayTrait(1)
-    strides = traitlets.Any(1).tag(sync=True)
-    padding = traitlets.Any(0).tag(sync=True)
-    dilation_rate = traitlets.Any(1).tag(sync=True)
-    operation = traitlets.Unicode("cross-correlation").tag(sync=True)
-    selected = traitlets.List([0, 0, 0]).tag(sync=True)
+    strides = Checked(_from(1), 1)
+    padding = Checked(_from(0), 0)
+    dilation_rate = Checked(_from(1), 1)
+    operation = Checked(_operation, "cross-correlation")
+    selected = Checked(_place, (0, 0, 0))
     images = traitlets.Dict().tag(sync=True)
     kernels = traitlets.Dict().tag(sync=True)
     output = traitlets.Any(read_only=True)
@@ -107,7 +123,7 @@ class ConvolutionExplorer(Explorer, page="convolution"):
             padding=padding,
             dilation_rate=dilation_rate,
             operation=operation,
-            selected=list(selected),
+            selected=selected,
             images={name: _with_axes(picture, 3).tolist() for name, picture in pictures.items()},
             kernels={name: _with_axes(preset, 4).tolist() for name, preset in presets.items()},
             **options,
@@ -117,8 +133,6 @@ class ConvolutionExplorer(Explorer, page="convolution"):
     def _check(self, proposal: Any) -> Any:
         name, value = proposal.trait.name, proposal.value
         with refusals():
-            if name in ("strides", "padding", "dilation_rate"):
-                value = whole(name, value, 0 if name == "padding" else 1, 8)
             self._result(**{name: value})
         return value
 
@@ -129,16 +143,14 @@ class ConvolutionExplorer(Explorer, page="convolution"):
     def _result(self, **changes: Any) -> Array:
         """The output that the state would give with some of it changed; errors as in the class."""
         state = {name: changes.get(name, getattr(self, name)) for name in _STATE}
-        kernel, bias, operation = state["kernel"], state["bias"], state["operation"]
-        if operation not in _OPERATIONS:
-            raise ValueError(f"operation: got {operation!r}, expected one of {', '.join(_OPERATIONS)}")
+        kernel, bias = state["kernel"], state["bias"]
         if kernel.shape[2] != state["input"].shape[2]:
             raise ValueError(
                 f"kernel: takes {kernel.shape[2]} channels, expected the {state['input'].shape[2]} of input"
             )
         if bias.shape != kernel.shape[3:]:
             raise ValueError(f"bias: got shape {bias.shape}, expected one value for each of {kernel.shape[3]} filters")
-        if operation == "convolution":
+        if state["operation"] == "convolution":
             kernel = kernel[::-1, ::-1]
         output = ops.conv(
             state["input"][None], kernel, state["strides"], state["padding"], dilation_rate=state["dilation_rate"]

@@ -213,7 +213,7 @@ function render({ model, el }) {
 
   function remove() {
     if (at < 0) return refuse("There is no layer to remove.");
-    return change({ layers: layers.toSpliced(at, 1), selected: Math.max(Math.min(at, layers.length - 2), 0) }, `${layers[at].class_name} removed.`);
+    return change({ layers: layers.toSpliced(at, 1) }, `${layers[at].class_name} removed.`);
   }
 
   // They stay in the way of the keyboard when they have nothing to do, and then say so.
