@@ -30,7 +30,7 @@ STILL = """*, *::before, *::after {
 
 MISSED = """() => [...document.querySelectorAll("a[href], button, input, select, textarea, summary")]
     .filter((element) => element.checkVisibility({opacityProperty: true, visibilityProperty: true})
-        && element.tabIndex >= 0 && !visited.includes(element))
+        && element.tabIndex >= 0 && !element.disabled && !visited.includes(element))
     .map((element) => element.outerHTML.slice(0, 150))"""
 
 
