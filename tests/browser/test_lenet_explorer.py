@@ -396,11 +396,11 @@ def test_a_finger_draws_and_the_page_stays_where_it_is(mount, explorer):
         places = [{"x": box["x"] + x * box["width"] / 28, "y": box["y"] + y * box["width"] / 28} for x, y in points]
         hand.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
 
-    touch("touchStart", (14, 5))
-    for y in range(6, 24):
+    touch("touchStart", (14, 24))  # upwards, as one who scrolls down
+    for y in range(23, 4, -1):
         touch("touchMove", (14, y))
     page.wait_for_timeout(300)  # a hand that does not stop flings the page, and the next tap would only stop that
-    touch("touchMove", (14, 23.5))
+    touch("touchMove", (14, 4.5))
     touch("touchEnd")
     page.wait_for_function("document.querySelector('[role=status]').textContent.startsWith('It')")
     ink = np.reshape(read(page)["ink"], (28, 28))
