@@ -34,11 +34,24 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from convbook.algorithms._arrays import Array
+from convbook.algorithms._blocks import (
+    NO_PADDING,
+    Block,
+    Pair,
+    Sizes,
+    in_blocks,
+    multiply,
+    region,
+    sum_of_blocks,
+    windows_within,
+)
+from convbook.algorithms._threads import Workspace
 from convbook.shapes import effective_kernel, output_size
 
 __all__ = ["Plan", "band", "conv2d", "diagonal_sum", "gather", "input_gradient", "kernel_gradient", "plan", "scatter"]
 
-Pair = tuple[int, int]
+# Numbers in the strips of a block.
+_NUMBERS = 200_000
 
 
 class Plan(NamedTuple):
@@ -174,30 +187,48 @@ def _rows(gradient: Array, plan: Plan) -> Array:
     return split.transpose(2, 0, 1, 3).reshape(plan.groups, -1, plan.across * plan.filters)
 
 
-def conv2d(inputs: Array, kernel: Array, strides: Pair, dilation_rate: Pair) -> Array:
+def _windows(sizes: Sizes) -> int:
+    """Windows of a block. Strips overlap little: a window takes some two numbers for each row and channel it reads."""
+    return windows_within(_NUMBERS, 2 * sizes.groups * sizes.depth // sizes.kernel[1])
+
+
+def conv2d(inputs: Array, kernel: Array, strides: Pair, dilation_rate: Pair,
+           padding: tuple[Pair, Pair] = NO_PADDING, outputs: Array | None = None) -> Array:  # fmt: skip
     """Cross-correlation by band matrices; arguments and result as in :mod:`convbook.algorithms`."""
-    if 0 in inputs.shape:
-        sizes = (output_size(inputs.shape[1 + a], kernel.shape[a], strides[a], 0, dilation_rate[a]) for a in (0, 1))
-        return np.zeros((len(inputs), *sizes, kernel.shape[3]), inputs.dtype)
-    made = _plan_for(inputs.shape, kernel.shape, strides, dilation_rate)
-    product: Array = gather(inputs, made) @ band(kernel, made)
-    by_window = product.reshape(made.groups, -1, made.across, made.filters).transpose(1, 2, 0, 3)
-    return np.ascontiguousarray(by_window.reshape(len(inputs), *made.output, kernel.shape[3]))
+    sizes = Sizes(inputs.shape, kernel.shape, strides, dilation_rate, padding)
+    matrices: dict[Plan, Array] = {}
+
+    def compute(block: Block, outputs: Array, workspace: Workspace) -> None:
+        pixels = region(inputs, block, sizes, workspace)
+        made = _plan_for(pixels.shape, kernel.shape, strides, dilation_rate)
+        if made not in matrices:
+            matrices[made] = band(kernel, made)
+        places = _places(pixels, made)
+        strips = workspace.array("strips", places.shape, inputs.dtype)
+        np.copyto(strips, places)
+        multiply(strips.reshape(made.groups, -1, made.depth), matrices[made], outputs, made.across)
+
+    return in_blocks(inputs, kernel, sizes, compute, _windows(sizes), outputs=outputs, spreads=True)
 
 
-def kernel_gradient(
-    inputs: Array, gradient: Array, kernel_shape: tuple[int, int, int, int], strides: Pair, dilation_rate: Pair
-) -> Array:
+def kernel_gradient(inputs: Array, gradient: Array, kernel_shape: tuple[int, ...], strides: Pair, dilation_rate: Pair,
+                    padding: tuple[Pair, Pair] = NO_PADDING) -> Array:  # fmt: skip
     """The gradient with respect to the kernel, of shape ``kernel_shape``.
 
-    Args:
-        inputs: ``(B, H, W, C)``, padded, as :func:`conv2d` got them.
-        gradient: the gradient with respect to the output, ``(B, oh, ow, c_out)``.
+    ``gradient`` is that of the output, ``(B, oh, ow, c_out)``; the inputs are not padded yet.
     """
-    if 0 in gradient.shape:
-        return np.zeros(kernel_shape, gradient.dtype)
-    made = _plan_for(inputs.shape, kernel_shape, strides, dilation_rate)
-    return diagonal_sum(gather(inputs, made).swapaxes(1, 2) @ _rows(gradient, made), made)
+    sizes = Sizes(inputs.shape, kernel_shape, strides, dilation_rate, padding)
+
+    def add(block: Block, part: Array, total: Array, workspace: Workspace) -> None:
+        pixels = region(inputs, block, sizes, workspace)
+        made = _plan_for(pixels.shape, kernel_shape, strides, dilation_rate)
+        places = _places(pixels, made)
+        strips = workspace.array("strips", places.shape, inputs.dtype)
+        np.copyto(strips, places)
+        columns = strips.reshape(made.groups, -1, made.depth).swapaxes(1, 2)
+        total += diagonal_sum(columns @ _rows(part, made), made)
+
+    return sum_of_blocks(gradient, add, kernel_shape, _windows(sizes))
 
 
 def input_gradient(
