@@ -96,9 +96,9 @@ def whole(name: str, value: Any, least: int, most: int) -> int:
 class Explorer(anywidget.AnyWidget):
     """An interactive figure that computes in the page, and needs a kernel only to be read from or set in Python.
 
-    A subclass names its front end (``class X(Explorer, page="x")`` for ``js/x.js`` and ``css/x.css``), keeps its state in synced
-    traits, and draws that state in :meth:`still`, which stands for the explorer where no script runs: in print, in a
-    preview of the notebook, before the page has loaded.
+    A subclass names its front end (``class X(Explorer, page="x")`` for ``js/x.js`` and ``css/x.css``), keeps its state
+    in synced traits, and draws that state in :meth:`still`, which stands for the explorer where no script runs: in
+    print, in a preview of the notebook, before the page has loaded.
     """
 
     def __init_subclass__(cls, page: str | None = None, **options: Any) -> None:
