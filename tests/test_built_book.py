@@ -156,4 +156,7 @@ def test_every_answered_statement_links_to_its_cell_and_back(soup):
 
 
 def test_the_root_of_the_site_leads_to_the_first_page(soup):
-    assert "book/intro.html" in str(soup(SITE / "index.html"))
+    page = soup(SITE / "index.html")
+    assert page.find("meta", attrs={"http-equiv": "refresh"})["content"] == "0; url=book/intro.html"
+    assert page.find("a")["href"] == "book/intro.html"
+    assert page.find("link", rel="icon")["href"] == "data:,", "browsers ask for an icon where none is named"

@@ -96,16 +96,14 @@ def whole(name: str, value: Any, least: int, most: int) -> int:
 class Explorer(anywidget.AnyWidget):
     """An interactive figure that computes in the page, and needs a kernel only to be read from or set in Python.
 
-    A subclass names its JavaScript (``class X(Explorer, page="x")`` for ``js/x.js``), keeps its state in synced
-    traits, and draws that state in :meth:`still`, which stands for the explorer where no script runs: in print, in a
-    preview of the notebook, before the page has loaded.
+    A subclass names its front end (``class X(Explorer, page="x")`` for ``js/x.js`` and ``css/x.css``), keeps its state
+    in synced traits, and draws that state in :meth:`still`, which stands for the explorer where no script runs: in
+    print, in a preview of the notebook, before the page has loaded.
     """
-
-    _css = style()
 
     def __init_subclass__(cls, page: str | None = None, **options: Any) -> None:
         if page is not None:
-            cls._esm = script(page)
+            cls._esm, cls._css = script(page), style(page)
         super().__init_subclass__(**options)
 
     def still(self) -> Figure:

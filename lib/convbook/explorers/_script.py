@@ -1,4 +1,4 @@
-"""The JavaScript of an explorer: the modules in ``js/``, joined into the one that a widget carries.
+"""The front end of an explorer: the modules in ``js/`` and the sheets in ``css/`` that a widget carries, joined.
 
 A widget's front end is a single ES module, without files beside it. The explorers share arithmetic, grids and
 controls, so each is written as modules that import one another by ``import { a, b } from "./file.js";``, and joined
@@ -13,6 +13,7 @@ import re
 from pathlib import Path
 
 JS = Path(__file__).parent / "js"
+CSS = Path(__file__).parent / "css"
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w-]+)\.js";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const)\b)", re.MULTILINE)
 
@@ -42,6 +43,10 @@ def script(name: str) -> str:
 
 
 @functools.cache
-def style() -> str:
-    """The style sheet that all explorers share."""
-    return (Path(__file__).parent / "explorers.css").read_text(encoding="utf-8")
+def style(name: str) -> str:
+    """``css/common.css`` and ``css/<name>.css``, as one style sheet.
+
+    Where several explorers stand on a page, each brings the common sheet again. So that it does not matter which comes
+    last, the own sheet is nested in the class of its explorer, and with it outweighs the common one.
+    """
+    return "\n".join((CSS / f"{part}.css").read_text(encoding="utf-8") for part in ("common", name))

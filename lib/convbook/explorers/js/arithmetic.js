@@ -14,8 +14,18 @@ export function nested({ shape, data }) {
   return levels;
 }
 
+// How many numbers an array of this shape has.
+export function countOf(shape) {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
 export function zeros(...shape) {
-  return { shape, data: new Float64Array(shape.reduce((product, size) => product * size, 1)) };
+  return { shape, data: new Float64Array(countOf(shape)) };
+}
+
+// The largest of all absolute values.
+export function strongest(...lists) {
+  return lists.reduce((most, values) => values.reduce((found, value) => Math.max(found, Math.abs(value)), most), 0);
 }
 
 // How many places a window of `kernel` elements, `dilation` apart, has on `size` pixels with `padding` on both sides.
@@ -26,7 +36,7 @@ export function outputSize(size, kernel, stride = 1, padding = 0, dilation = 1) 
 // A kernel turned by half a circle: what makes a convolution of a cross-correlation.
 export function flipped(kernel) {
   const [kh, kw, ...rest] = kernel.shape;
-  const inner = rest.reduce((product, size) => product * size, 1);
+  const inner = countOf(rest);
   const turned = zeros(...kernel.shape);
   for (let place = 0; place < kh * kw; place += 1) {
     for (let i = 0; i < inner; i += 1) turned.data[(kh * kw - 1 - place) * inner + i] = kernel.data[place * inner + i];
@@ -64,45 +74,40 @@ export function conv(input, kernel, { bias = null, stride = 1, padding = 0, dila
   return output;
 }
 
-// The pixels of (h, w, c) on a ground of zeros, their corner at (top, left): what falls outside is lost.
+// The pixels of (h, w, ...) on a ground of zeros, their corner at (top, left): what falls outside is lost.
 export function placed(input, top, left, height = input.shape[0], width = input.shape[1]) {
-  const [h, w, channels] = input.shape;
-  const output = zeros(height, width, channels);
+  const [h, w, ...rest] = input.shape;
+  const each = countOf(rest);
+  const output = zeros(height, width, ...rest);
   const [from, to] = [Math.max(0, -left), Math.min(w, width - left)];
   for (let i = Math.max(0, -top); i < Math.min(h, height - top) && from < to; i += 1) {
-    const row = input.data.subarray((i * w + from) * channels, (i * w + to) * channels);
-    output.data.set(row, ((i + top) * width + from + left) * channels);
+    const row = input.data.subarray((i * w + from) * each, (i * w + to) * each);
+    output.data.set(row, ((i + top) * width + from + left) * each);
   }
   return output;
+}
+
+// The smallest box that holds all pixels of (h, w, 1) that are not 0; null where there are none.
+export function inked({ shape: [h, w], data }) {
+  let box = null;
+  for (let i = 0; i < h; i += 1) {
+    for (let j = 0; j < w; j += 1) {
+      if (data[i * w + j] === 0) continue;
+      box ??= { top: i, bottom: i + 1, left: j, right: j + 1 };
+      box.bottom = i + 1;
+      box.left = Math.min(box.left, j);
+      box.right = Math.max(box.right, j + 1);
+    }
+  }
+  return box;
 }
 
 export function relu({ shape, data }) {
   return { shape, data: data.map((value) => Math.max(0, value)) };
 }
 
-// The largest value of each window of each channel; rows and columns left over at the end are not read.
-export function maxPool(input, size, stride = size) {
-  const [h, w, channels] = input.shape;
-  const output = zeros(outputSize(h, size, stride), outputSize(w, size, stride), channels);
-  const [oh, ow] = output.shape;
-  for (let i = 0; i < oh; i += 1) {
-    for (let j = 0; j < ow; j += 1) {
-      for (let c = 0; c < channels; c += 1) {
-        let most = -Infinity;
-        for (let a = 0; a < size; a += 1) {
-          for (let b = 0; b < size; b += 1) {
-            most = Math.max(most, input.data[((i * stride + a) * w + j * stride + b) * channels + c]);
-          }
-        }
-        output.data[(i * ow + j) * channels + c] = most;
-      }
-    }
-  }
-  return output;
-}
-
 // A dense layer on all numbers of its input: the kernel is (features, units), as Keras keeps it.
-export function denseLayer(input, kernel, bias = null) {
+export function dense(input, kernel, bias = null) {
   const units = kernel.shape[1];
   const output = zeros(units);
   if (bias) output.data.set(bias);
@@ -113,52 +118,31 @@ export function denseLayer(input, kernel, bias = null) {
   return output;
 }
 
-// The pixels of (h, w) moved down and to the right: zeros come in, and what goes over the border is lost.
-export function shifted(image, rows, columns) {
-  const [h, w] = image.shape;
-  const moved = zeros(h, w);
-  for (let i = Math.max(rows, 0); i < h + Math.min(rows, 0); i += 1) {
-    for (let j = Math.max(columns, 0); j < w + Math.min(columns, 0); j += 1) {
-      moved.data[i * w + j] = image.data[(i - rows) * w + j - columns];
+// Pooling of (h, w, ...) by "max", "average" or "l2" over the pixels that row and column spans name. `winners` holds, for
+// each output, the index of its largest number, the first if there are several.
+export function pooled(input, kind, rows, columns) {
+  const [, w, ...rest] = input.shape;
+  const each = countOf(rest);
+  const output = { ...zeros(rows.length, columns.length, ...rest), winners: [] };
+  for (const [top, bottom] of rows) {
+    for (const [left, right] of columns) {
+      const count = (bottom - top) * (right - left);
+      for (let c = 0; c < each; c += 1) {
+        let [winner, sum, squares] = [(top * w + left) * each + c, 0, 0];
+        for (let a = top; a < bottom; a += 1) {
+          for (let b = left; b < right; b += 1) {
+            const at = (a * w + b) * each + c;
+            const value = input.data[at];
+            if (value > input.data[winner]) winner = at;
+            sum += value;
+            squares += value * value;
+          }
+        }
+        const results = { max: input.data[winner], average: sum / count, l2: Math.sqrt(squares) };
+        output.data[output.winners.length] = results[kind];
+        output.winners.push(winner);
+      }
     }
   }
-  return moved;
-}
-
-// Where a window goes along an axis of `size` pixels: how much padding stands before and after them, and for each
-// place the first pixel that it reads and the one behind the last, the padding left out.
-export function slidingSpans(size, window, stride, padding) {
-  const total = padding === "same" ? Math.max((Math.ceil(size / stride) - 1) * stride + window - size, 0) : 0;
-  const before = Math.floor(total / 2);
-  const count = Math.max(outputSize(size + total, window, stride), 0);
-  const spans = Array.from({ length: count }, (_, place) => {
-    const start = place * stride - before;
-    return [Math.max(start, 0), Math.min(start + window, size)];
-  });
-  return { before, after: total - before, spans };
-}
-
-// Pooling of (h, w) by "max", "average" or "l2" over the pixels that row and column spans name. `winners` holds, for
-// each output, the index of its largest pixel, the first if there are several.
-export function pooled(image, kind, rows, columns) {
-  const w = image.shape[1];
-  const output = { ...zeros(rows.length, columns.length), winners: [] };
-  rows.forEach(([top, bottom], i) =>
-    columns.forEach(([left, right], j) => {
-      let [winner, sum, squares] = [top * w + left, 0, 0];
-      for (let a = top; a < bottom; a += 1) {
-        for (let b = left; b < right; b += 1) {
-          const value = image.data[a * w + b];
-          if (value > image.data[winner]) winner = a * w + b;
-          sum += value;
-          squares += value * value;
-        }
-      }
-      const count = (bottom - top) * (right - left);
-      const value = { max: image.data[winner], average: sum / count, l2: Math.sqrt(squares) }[kind];
-      output.data[i * columns.length + j] = value;
-      output.winners.push(winner);
-    }),
-  );
   return output;
 }

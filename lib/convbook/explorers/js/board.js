@@ -1,9 +1,7 @@
 // A board of pixels to draw on: by mouse, pen or finger, or by the keyboard with a cursor.
 import { stroke } from "./drawing.js";
-import { Picture } from "./pictures.js";
-import { element } from "./page.js";
-
-const MOVES = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+import { ARROWS, element } from "./page.js";
+import { Pixels } from "./pixels.js";
 
 export class Board {
   // `on` holds change(image, done, note), called with a new image of values 0 to 255, where `done` is false while a
@@ -15,7 +13,7 @@ export class Board {
     this.past = [];
     this.erasing = false;
     this.cursor = [Math.floor(size / 4), Math.floor(size / 2)];
-    this.picture = new Picture(size, size, {
+    this.picture = new Pixels(size, size, {
       tabindex: 0,
       role: "application",
       "aria-label": label,
@@ -30,7 +28,7 @@ export class Board {
 
   show(image, colour) {
     this.image = image;
-    this.picture.show(image.data, { strongest: 255, positive: colour });
+    this.picture.show(image.data, { strength: 255, positive: colour });
   }
 
   // Another image, which Undo takes back.
@@ -100,9 +98,9 @@ export class Board {
       if (!this.undo()) this.on.say("There is nothing to undo.");
     } else if (event.ctrlKey || event.metaKey || event.altKey) {
       return;
-    } else if (event.key in MOVES) {
+    } else if (event.key in ARROWS) {
       const from = middle();
-      this.cursor = this.cursor.map((at, axis) => Math.min(Math.max(at + MOVES[event.key][axis], 0), this.size - 1));
+      this.cursor = this.cursor.map((at, axis) => Math.min(Math.max(at + ARROWS[event.key][axis], 0), this.size - 1));
       this.point();
       if (event.shiftKey) this.dot(from, middle(), false);
       else this.on.say(`R${this.where().slice(1)}: ${this.ink()}.`);

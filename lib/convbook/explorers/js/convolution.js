@@ -1,17 +1,17 @@
-import { conv, flipped, nested, outputSize, tensor, zeros } from "./arithmetic.js";
-import { button, choice, element, format, frame, message, number, player, slider } from "./page.js";
+import { conv, flipped, nested, outputSize, placed, strongest, tensor } from "./arithmetic.js";
+import { choice, number, presets, row } from "./controls.js";
 import { Grid } from "./grid.js";
-
-const OWN = "your own";
+import { button, element, format, frame, message, sign, write } from "./page.js";
+import { pencil } from "./pencil.js";
+import { player } from "./player.js";
+import { assign, follow, valuesOf } from "./state.js";
 
 function render({ model, el }) {
-  const root = frame(el, "Convolution explorer");
+  const root = frame(el, "Convolution explorer", "convolution");
   let input;
   let kernel;
   let bias;
   let output;
-  let drawing = false;
-  let brush = 9;
 
   // --- what the state says ---
 
@@ -48,49 +48,31 @@ function render({ model, el }) {
       said.textContent = refused;
       return;
     }
-    for (const [name, value] of Object.entries(changes)) model.set(name, value);
-    model.save_changes();
+    assign(model, changes);
   }
 
   // --- controls ---
 
   const single = () => input.shape[2] === 1 && kernel.shape[3] === 1;
-  const images = model.get("images");
-  const kernels = model.get("kernels");
-  const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
-
+  const pen = pencil("shows what it touches");
   const controls = {
-    image: choice("Input", [...Object.keys(images), OWN], OWN, (name) => images[name] && change({ input: images[name] })),
-    size: number("Input size", 3, 14, 6, (size) => change({ input: nested(resized(input, size)) })),
-    kernel: choice("Kernel", [...Object.keys(kernels), OWN], OWN, (name) => kernels[name] && change({ kernel: kernels[name] })),
-    kernelSize: number("Kernel size", 1, 5, 3, (size) => change({ kernel: nested(resized(kernel, size, true)) })),
+    image: presets("Input", (image) => change({ input: image })),
+    size: number("Input size", 3, 14, 6, (size) => change({ input: nested(placed(input, 0, 0, size, size)) })),
+    kernel: presets("Kernel", (matrix) => change({ kernel: matrix })),
+    kernelSize: number("Kernel size", 1, 5, 3, (size) => change({ kernel: nested(resizedKernel(size)) })),
     strides: number("Stride", 1, 4, 1, (strides) => change({ strides })),
     padding: number("Padding", 0, 4, 0, (padding) => change({ padding })),
     dilation: number("Dilation", 1, 3, 1, (dilation) => change({ dilation_rate: dilation })),
     operation: choice("Operation", ["cross-correlation", "convolution"], "cross-correlation", (operation) => change({ operation })),
-    pointer: choice("A click on the input", [["look", "shows what it touches"], ["draw", "draws"]], "look", (to) => {
-      drawing = to === "draw";
-      controls.brush.root.hidden = !drawing;
-    }),
-    brush: slider("Brush", 0, 9, brush, (value) => (brush = value)),
+    pointer: pen.pointer,
+    brush: pen.brush,
   };
-  controls.brush.root.hidden = true;
-  root.append(element("div", { class: "cb-controls" }, ...Object.values(controls).map((control) => control.root)));
+  root.append(row(controls));
 
-  // The top left corner of an image, or the middle of a kernel, in another size.
-  function resized(from, size, centred = false) {
-    const [h, w, ...rest] = from.shape;
-    const inner = rest.reduce((product, value) => product * value, 1);
-    const to = zeros(size, size, ...rest);
-    const [down, right] = centred ? [Math.floor(size / 2) - Math.floor(h / 2), Math.floor(size / 2) - Math.floor(w / 2)] : [0, 0];
-    for (let i = 0; i < size; i += 1) {
-      for (let j = 0; j < size; j += 1) {
-        const [a, b] = [i - down, j - right];
-        if (a < 0 || b < 0 || a >= h || b >= w) continue;
-        for (let c = 0; c < inner; c += 1) to.data[(i * size + j) * inner + c] = from.data[(a * w + b) * inner + c];
-      }
-    }
-    return to;
+  // The kernel in another size, its middle where it was.
+  function resizedKernel(size) {
+    const [top, left] = kernel.shape.slice(0, 2).map((k) => Math.floor(size / 2) - Math.floor(k / 2));
+    return placed(kernel, top, left, size, size);
   }
 
   // --- grids ---
@@ -117,12 +99,11 @@ function render({ model, el }) {
   let parts = [];
 
   function select(row, column, filter) {
-    model.set("selected", [row, column, filter]);
-    model.save_changes();
+    assign(model, { selected: [row, column, filter] });
   }
 
-  function write(tensorOf, name, at, value) {
-    const next = { shape: tensorOf().shape, data: tensorOf().data.slice() };
+  function put(name, { shape, data }, at, value) {
+    const next = { shape, data: data.slice() };
     next.data[at] = value;
     change({ [name]: nested(next) });
   }
@@ -135,7 +116,8 @@ function render({ model, el }) {
     const index = (i, j, c) => ((i - p()) * input.shape[1] + (j - p())) * channels + c;
     const of = (word, n, many) => (many > 1 ? `${word} ${n}` : "");
     inputs = Array.from({ length: channels }, (_, c) => {
-      const put = (i, j, value) => inside(i, j) && write(() => input, "input", index(i, j, c), value);
+      const draw = (i, j, value) => inside(i, j) && put("input", input, index(i, j, c), value);
+      const use = (i, j) => (pen.draws ? draw(i, j, pen.ink) : reached(i, j));
       const grid = new Grid({
         label: channels > 1 ? `Input, channel ${c}` : "Input",
         title: channels > 1 && c > 0 ? `channel ${c}` : channels > 1 ? "Input, channel 0" : "Input",
@@ -143,9 +125,9 @@ function render({ model, el }) {
         on: {
           point: (i, j) => reached(i, j),
           leave: () => update(),
-          write: put,
-          press: (i, j) => (drawing ? put(i, j, brush) : reached(i, j)),
-          paint: (i, j) => (drawing ? put(i, j, brush) : reached(i, j)),
+          write: draw,
+          press: use,
+          paint: use,
         },
       });
       grid.describe = (i, j) =>
@@ -163,7 +145,7 @@ function render({ model, el }) {
           role: "kernel",
           on: {
             write: (i, j, value) =>
-              write(() => kernel, "kernel", ((i * kernel.shape[1] + j) * channels + c) * filters + f, value),
+              put("kernel", kernel, ((i * kernel.shape[1] + j) * channels + c) * filters + f, value),
           },
         });
       }),
@@ -192,7 +174,6 @@ function render({ model, el }) {
       );
     });
     const column = (grids) => element("div", { class: "cb-column" }, ...grids.map((grid) => grid.root));
-    const sign = (text) => element("div", { class: "cb-sign", "aria-hidden": "true" }, text);
     root.classList.toggle("cb-many", channels > 1);
     stage.replaceChildren(
       column(inputs),
@@ -207,7 +188,7 @@ function render({ model, el }) {
     );
     explained.replaceChildren(
       ...parts.map(([seen, weight, products]) =>
-        element("div", { class: "cb-term" }, seen.root, sign("×"), weight.root, sign("="), products.root),
+        element("div", { class: "cb-line" }, seen.root, sign("×"), weight.root, sign("="), products.root),
       ),
     );
   }
@@ -246,7 +227,6 @@ function render({ model, el }) {
     const [kh, kw, , filters] = kernel.shape;
     const [oh, ow] = output.shape;
     const [row, column, filter] = selected();
-    const strongest = (values) => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
     const [top, left] = [row * stride, column * stride];
     const inWindow = (i, j) => {
       const [a, b] = [(i - top) / dilation, (j - left) / dilation];
@@ -296,11 +276,11 @@ function render({ model, el }) {
     const signed = (value) => (value < 0 ? ` − ${format(-value)}` : ` + ${format(value)}`);
     const terms = format(sums[0]) + sums.slice(1).map(signed).join("");
     const where = `Output (${row}, ${column})${filters > 1 ? ` of filter ${filter}` : ""}`;
-    said.textContent = `${where}: the products sum to ${terms}; with the bias${signed(bias[filter])} that is ${format(output.data[(row * ow + column) * filters + filter])}.`;
+    const result = format(output.data[(row * ow + column) * filters + filter]);
+    write(said, `${where}: the products sum to ${terms}; with the bias${signed(bias[filter])} that is ${result}.`);
 
-    const name = (list, value) => Object.keys(list).find((key) => same(list[key], value)) ?? OWN;
-    controls.image.set(name(images, model.get("input")));
-    controls.kernel.set(name(kernels, model.get("kernel")));
+    controls.image.set(model.get("images"), model.get("input"));
+    controls.kernel.set(model.get("kernels"), model.get("kernel"));
     controls.size.set(h);
     controls.kernelSize.set(kh);
     controls.strides.set(stride);
@@ -313,22 +293,12 @@ function render({ model, el }) {
   }
 
   const names = ["input", "kernel", "bias", "strides", "padding", "dilation_rate", "operation"];
-  const start = Object.fromEntries(names.map((name) => [name, model.get(name)]));
-  // Changes that come together are shown once.
-  let waiting = false;
-  const changed = () => {
-    if (waiting) return;
-    waiting = true;
-    queueMicrotask(() => {
-      waiting = false;
-      update();
-    });
-  };
-  for (const name of [...names, "selected"]) model.on(`change:${name}`, changed);
+  const start = valuesOf(model, names);
+  const following = follow(model, [...names, "selected"], update);
   update();
   return () => {
     steps.stop();
-    for (const name of [...names, "selected"]) model.off(`change:${name}`, changed);
+    following.stop();
   };
 }
 

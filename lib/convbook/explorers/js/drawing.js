@@ -1,5 +1,5 @@
 // Strokes on a board of pixels, and what the makers of MNIST did with a digit before a network got it.
-import { zeros } from "./arithmetic.js";
+import { inked, zeros } from "./arithmetic.js";
 
 // Half the width of a stroke: that of the digits of MNIST, in pixels.
 const PEN = 1.25;
@@ -46,21 +46,6 @@ export function centred(image, side = 20) {
   const result = zeros(h, w);
   digit.forEach((row, i) => row.forEach((value, j) => (result.data[(top + i) * w + left + j] = value)));
   return result;
-}
-
-// The smallest box that holds all ink.
-function inked({ shape: [h, w], data }) {
-  let box = null;
-  for (let i = 0; i < h; i += 1) {
-    for (let j = 0; j < w; j += 1) {
-      if (data[i * w + j] === 0) continue;
-      box ??= { top: i, bottom: i + 1, left: j, right: j + 1 };
-      box.bottom = i + 1;
-      box.left = Math.min(box.left, j);
-      box.right = Math.max(box.right, j + 1);
-    }
-  }
-  return box;
 }
 
 // Which pixels from `start` on, and how much of each, make the pixels of a row that is scaled from `from` to `to`

@@ -1,12 +1,12 @@
 // What the layers of a trained network compute, and its weights as they travel: see lenet.py.
-import { conv, zeros } from "./arithmetic.js";
+import { conv, countOf, dense, placed, pooled, zeros } from "./arithmetic.js";
 
 // The layers with their weights, from `bytes` (a DataView).
 export function network(layers, bytes) {
   let at = 0;
   return layers.map((layer) => {
     const weights = (layer.weights ?? []).map(({ shape, bits }) => {
-      const count = shape.reduce((product, size) => product * size, 1);
+      const count = countOf(shape);
       const steps = bits === 32 ? null : floats(bytes, at, shape.at(-1));
       if (steps) at += 4 * steps.length;
       const data = steps ? integers(bytes, at, count, bits) : floats(bytes, at, count);
@@ -41,55 +41,21 @@ function integers(bytes, at, count, bits) {
 }
 
 // An input cut or continued with zeros to what the windows of a layer reach, so that they need no padding.
-function reached(input, window, [oh, ow]) {
-  const [h, w, channels] = input.shape;
-  const [rows, columns] = window.map(([k, stride, , dilation], axis) => ([oh, ow][axis] - 1) * stride + dilation * (k - 1) + 1);
+function reached(input, window, shape) {
+  const [rows, columns] = window.map(([k, stride, , dilation], axis) => (shape[axis] - 1) * stride + dilation * (k - 1) + 1);
   const [top, left] = window.map(([, , before]) => before);
-  if (rows === h && columns === w && top === 0 && left === 0) return input;
-  const result = zeros(rows, columns, channels);
-  for (let i = top; i < Math.min(rows, h + top); i += 1) {
-    const from = (i - top) * w * channels;
-    const length = Math.min(w, columns - left) * channels;
-    result.data.set(input.data.subarray(from, from + length), (i * columns + left) * channels);
-  }
-  return result;
+  return placed(input, top, left, rows, columns);
 }
 
 // The largest number of each window, or the mean; only pixels of the image count, none of its padding.
-function poolEach(input, [[kh, down, top], [kw, right, left]], [oh, ow, channels], mean) {
-  const [h, w] = input.shape;
-  const output = zeros(oh, ow, channels);
-  for (let i = 0; i < oh; i += 1) {
-    const rows = [Math.max(i * down - top, 0), Math.min(i * down - top + kh, h)];
-    for (let j = 0; j < ow; j += 1) {
-      const columns = [Math.max(j * right - left, 0), Math.min(j * right - left + kw, w)];
-      const count = (rows[1] - rows[0]) * (columns[1] - columns[0]);
-      for (let c = 0; c < channels; c += 1) {
-        let result = mean ? 0 : -Infinity;
-        for (let a = rows[0]; a < rows[1]; a += 1) {
-          for (let b = columns[0]; b < columns[1]; b += 1) {
-            const pixel = input.data[(a * w + b) * channels + c];
-            if (mean) result += pixel / count;
-            else if (pixel > result) result = pixel;
-          }
-        }
-        output.data[(i * ow + j) * channels + c] = result;
-      }
-    }
-  }
-  return output;
-}
-
-function dense(input, kernel, bias) {
-  const [, units] = kernel.shape;
-  const output = zeros(units);
-  if (bias) output.data.set(bias);
-  for (let i = 0; i < input.data.length; i += 1) {
-    const value = input.data[i];
-    if (value === 0) continue;
-    for (let j = 0; j < units; j += 1) output.data[j] += value * kernel.data[i * units + j];
-  }
-  return output;
+function poolEach(input, window, shape, kind) {
+  const spans = window.map(([size, stride, before], axis) =>
+    Array.from({ length: shape[axis] }, (_, place) => {
+      const start = place * stride - before;
+      return [Math.max(start, 0), Math.min(start + size, input.shape[axis])];
+    }),
+  );
+  return pooled(input, kind, ...spans);
 }
 
 // Along the last axis, as all activations of the library.
@@ -124,7 +90,7 @@ function before({ kind, window, shape, kernel, bias }, input) {
     return conv(reached(input, window, shape), kernel, { bias, stride, dilation });
   }
   if (kind === "Dense") return dense(input, kernel, bias);
-  if (kind.endsWith("Pooling2D")) return poolEach(input, window, shape, kind === "AveragePooling2D");
+  if (kind.endsWith("Pooling2D")) return poolEach(input, window, shape, kind === "AveragePooling2D" ? "average" : "max");
   // Flatten changes nothing but the shape, and Dropout drops nothing when a network reads.
   return { shape, data: input.data };
 }

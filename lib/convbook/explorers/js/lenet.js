@@ -1,17 +1,18 @@
-import { nested, tensor } from "./arithmetic.js";
+import { nested, strongest, tensor } from "./arithmetic.js";
 import { Board } from "./board.js";
+import { onColours } from "./colours.js";
 import { centred } from "./drawing.js";
 import { Grid } from "./grid.js";
 import { forward, network, softmax } from "./layers.js";
-import { button, element, format, frame, message } from "./page.js";
-import { LargePicture, Picture, onTheme, palette } from "./pictures.js";
+import { button, element, format, frame, message, times, unique, write } from "./page.js";
+import { Picture } from "./picture.js";
+import { Pixels } from "./pixels.js";
+import { assign, follow } from "./state.js";
 
 const SIZE = 28;
 const NUMBERS = 10; // maps of at most so many rows are enlarged as numbers
-let explorers = 0;
+const LINE = 20; // a longer row of numbers is broken into lines
 
-const largest = (values) => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-const times = (shape) => shape.join("×");
 const article = (digit) => (digit === 8 ? "an 8" : `a ${digit}`);
 const percent = (share) => (share >= 0.995 ? "over 99 %" : `${Math.round(100 * share)} %`);
 
@@ -33,7 +34,7 @@ class Maps {
     this.shape = shape;
     this.flat = shape.length === 1;
     const [h, w, count] = this.flat ? [1, shape[0], 1] : shape;
-    this.pictures = Array.from({ length: count }, () => new Picture(h, w, { "aria-hidden": "true" }));
+    this.pictures = Array.from({ length: count }, () => new Pixels(h, w, { "aria-hidden": "true" }));
     this.radios = this.pictures.map((_, map) => {
       const label = this.flat || name === "input" ? this.title() : `${name}, map ${map}`;
       return element("input", { type: "radio", name: group, "aria-label": label, onchange: () => chosen(name, map) });
@@ -58,9 +59,9 @@ class Maps {
   }
 
   show({ data }, colours) {
-    const strongest = this.name === "input" ? 1 : largest(data);
+    const strength = this.name === "input" ? 1 : strongest(data);
     const step = this.pictures.length;
-    this.pictures.forEach((picture, at) => picture.show(data, { at, step, strongest, ...colours }));
+    this.pictures.forEach((picture, at) => picture.show(data, { at, step, strength, ...colours }));
   }
 }
 
@@ -81,8 +82,7 @@ class Shares {
     this.items.forEach(({ root, number }, digit) => {
       root.style.setProperty("--share", shares[digit].toFixed(6));
       root.classList.toggle("cb-best", digit === best);
-      const text = `${(100 * shares[digit]).toFixed(1)} %`;
-      if (number.textContent !== text) number.textContent = text;
+      write(number, `${(100 * shares[digit]).toFixed(1)} %`);
     });
   }
 }
@@ -118,7 +118,8 @@ function origin({ kind, window, activation, kernel, bias }, map) {
 class Detail {
   constructor() {
     this.grid = new Grid({ label: "The map enlarged", title: "", role: "output" });
-    this.picture = new LargePicture();
+    this.picture = new Picture({ label: "The map enlarged", role: "output", cell: 8 });
+    this.picture.describe = () => this.text.textContent;
     this.text = element("p", { class: "cb-about" });
     this.filters = element("div", { class: "cb-stage cb-filters" });
     this.root = element(
@@ -129,26 +130,25 @@ class Detail {
     );
   }
 
-  show(layer, map, output, colours) {
-    const { shape, data } = output;
+  show(layer, map, { shape, data }) {
     const [, w, count] = shape.length === 1 ? [1, shape[0], 1] : shape;
     const values = data.filter((_, n) => n % count === map);
-    const strongest = layer.name === "input" ? 1 : largest(data);
+    const isInput = layer.name === "input";
+    const strength = isInput ? 1 : strongest(data);
     const asNumbers = shape.length === 3 && Math.max(shape[0], w) <= NUMBERS;
     const said = about(layer, map, values, shape);
-    if (this.text.textContent !== said) this.text.textContent = said;
+    write(this.text, said);
     this.grid.root.hidden = !asNumbers;
     this.picture.canvas.hidden = asNumbers;
     if (asNumbers) {
       this.grid.resize(shape[0], w);
-      this.grid.show((i, j) => values[i * w + j], { strength: strongest });
+      this.grid.show((i, j) => values[i * w + j], { strength });
     } else {
-      // A long row of numbers is broken into lines.
-      this.picture.show(values, shape.length === 1 ? Math.min(w, 20) : w, { strongest, ...colours });
-      this.picture.canvas.setAttribute("aria-label", said);
+      const width = shape.length === 1 ? Math.min(w, LINE) : w;
+      const lines = { shape: [Math.ceil(values.length / width), width], data: values };
+      this.picture.show(lines, { strength, positive: isInput ? "input" : "positive" });
     }
     this.filter(layer, map);
-    return said;
   }
 
   filter({ kernel, kind }, map) {
@@ -164,18 +164,16 @@ class Detail {
       const weight = (i, j) => weights[(i * kw + j) * channels + c];
       grid.describe = (i, j) => `row ${i}, column ${j}: ${format(weight(i, j))}`;
       grid.resize(kh, kw);
-      grid.show(weight, { strength: largest(weights) });
+      grid.show(weight, { strength: strongest(weights) });
       return grid.root;
     });
-    this.filters.classList.toggle("cb-small", channels > 1);
     return this.filters.replaceChildren(...grids);
   }
 }
 
 function render({ model, el }) {
-  const root = frame(el, "LeNet explorer");
-  explorers += 1;
-  const id = `convbook-lenet-${explorers}`;
+  const root = frame(el, "LeNet explorer", "lenet");
+  const [group, help] = [unique(), unique()];
   const layers = network(model.get("layers"), model.get("weights"));
   const ends = layers.at(-1).activation === "softmax";
   const said = message({ class: "cb-spoken" });
@@ -186,7 +184,7 @@ function render({ model, el }) {
 
   const board = new Board({
     label: "Drawing board, 28 by 28 pixels",
-    help: `${id}-help`,
+    help,
     size: SIZE,
     on: {
       change: (image, done, note = "") => set({ image: nested(image) }, done && (() => note + shown.textContent)),
@@ -196,10 +194,9 @@ function render({ model, el }) {
 
   // Nothing is said while a stroke goes on; afterwards `words`, or what the network sees.
   function set(changes, words = () => shown.textContent) {
-    for (const [name, value] of Object.entries(changes)) model.set(name, value);
-    model.save_changes();
+    assign(model, changes);
     speak = words || speak;
-    changed();
+    following.soon();
   }
 
   const centring = element("input", {
@@ -215,22 +212,22 @@ function render({ model, el }) {
   const clear = button("Clear", () => board.replace({ shape: [SIZE, SIZE], data: new Float64Array(SIZE * SIZE) }));
 
   const samples = Object.entries(model.get("images")).map(([name, levels]) => {
-    const picture = new Picture(SIZE, SIZE, { "aria-hidden": "true" });
+    const picture = new Pixels(SIZE, SIZE, { "aria-hidden": "true" });
     const image = tensor(levels);
     const choose = element("button", { type: "button", class: "cb-sample", onclick: () => board.replace(image) }, picture.canvas, name);
-    return { root: choose, paint: (colour) => picture.show(image.data, { strongest: 255, positive: colour }) };
+    return { root: choose, paint: (colour) => picture.show(image.data, { strength: 255, positive: colour }) };
   });
 
   // --- what is shown ---
 
   const select = (name, map) => set({ selected: [name, map] }, () => detail.text.textContent);
   const input = { name: "input", shape: [SIZE, SIZE, 1] };
-  const seen = new Maps(input, id, select);
+  const seen = new Maps(input, group, select);
   const drawn = layers.filter((layer) => layer.shown);
-  const maps = drawn.map((layer) => new Maps({ ...layer, scores: layer === layers.at(-1) && !ends }, id, select));
+  const maps = drawn.map((layer) => new Maps({ ...layer, scores: layer === layers.at(-1) && !ends }, group, select));
   const shares = new Shares();
   const detail = new Detail();
-  let colours;
+  let colours = {};
 
   root.append(
     element(
@@ -248,16 +245,16 @@ function render({ model, el }) {
       shares.root,
     ),
     said,
-    element("p", { class: "cb-help", id: `${id}-help` }, "Draw with the mouse or a finger. With the keyboard: the arrows move the cursor, Space draws a dot, Delete erases, Shift and an arrow draw a line."),
+    element("p", { class: "cb-note", id: help }, "Draw with the mouse or a finger. With the keyboard: the arrows move the cursor, Space draws a dot, Delete erases, Shift and an arrow draw a line."),
     element("div", { class: "cb-samples", role: "group", "aria-label": "Digits to begin from" }, ...samples.map((sample) => sample.root)),
-    element("p", { class: "cb-help" }, "Every layer, from the drawing to the scores: violet is above zero, orange below, and the colour is full for the largest number of a layer. Select a map to see it enlarged."),
+    element("p", { class: "cb-note" }, "Every layer, from the drawing to the scores: violet is above zero, orange below, and the colour is full for the largest number of a layer. Select a map to see it enlarged."),
     element("div", { class: "cb-flow" }, ...maps.map((layer) => layer.root)),
     detail.root,
   );
-  root.classList.add("cb-lenet");
 
-  function paint() {
-    colours = palette(root);
+  function paint(found) {
+    colours = found;
+    detail.picture.paint(colours);
     for (const sample of samples) sample.paint(colours.input);
     update();
   }
@@ -282,32 +279,19 @@ function render({ model, el }) {
     const at = layers.findIndex((layer) => layer.name === name);
     const chosen = name === "input" ? seen : maps[drawn.indexOf(layers[at])];
     if (chosen) chosen.radios[map].checked = true;
-    if (at < 0) detail.show(input, 0, { shape: input.shape, data: got.data }, { positive: colours.input });
-    else detail.show(layers[at], map, outputs[at], signed);
+    if (at < 0) detail.show(input, 0, { shape: input.shape, data: got.data });
+    else detail.show(layers[at], map, outputs[at]);
     const words = speak();
     if (words) said.textContent = words;
     speak = () => {};
   }
 
-  // Changes that come together are shown once.
-  let waiting = false;
-  const changed = () => {
-    if (waiting) return;
-    waiting = true;
-    queueMicrotask(() => {
-      waiting = false;
-      update();
-    });
-  };
-  const names = ["image", "centred", "selected"];
-  for (const name of names) model.on(`change:${name}`, changed);
-  const light = onTheme(paint);
-  paint();
-  // Only an element that is on the page has colours.
-  requestAnimationFrame(paint);
+  const following = follow(model, ["image", "centred", "selected"], update);
+  const stopColours = onColours(root, paint);
+  update();
   return () => {
-    light();
-    for (const name of names) model.off(`change:${name}`, changed);
+    stopColours();
+    following.stop();
   };
 }
 

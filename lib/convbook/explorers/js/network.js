@@ -1,8 +1,9 @@
-import { button, choice, element, frame, message, number, unique } from "./page.js";
-import { isMap, pixelsSeen, walk } from "./shapes.js";
+import { choice, number, presets, row } from "./controls.js";
 import { FieldPicture, MapBoxes } from "./maps.js";
+import { button, element, frame, message, plural, times, unique, write } from "./page.js";
+import { isMap, pixelsSeen, walk } from "./shapes.js";
+import { assign, follow } from "./state.js";
 
-const OWN = "your own";
 const MOST_LAYERS = 22;
 const NONE = "none";
 
@@ -24,8 +25,6 @@ const NOTE =
   "the pixels of the input that can change one unit; P says how far the first unit’s field begins before the first pixel.";
 
 const count = (value) => value.toLocaleString("en");
-const times = (sizes) => sizes.join("×");
-const plural = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
 
 // A layer's settings in a few words; what is as usual is left out.
 function described(layer) {
@@ -41,10 +40,6 @@ function described(layer) {
     layer.activation,
   ];
   return words.filter(Boolean).join(", ");
-}
-
-function write(node, text) {
-  if (node.textContent !== text) node.textContent = text;
 }
 
 // A class's name, which may be broken where a word begins: a long one would push the numbers out of the table.
@@ -159,8 +154,7 @@ function sight(row, [rows, columns], [height, width]) {
 }
 
 function render({ model, el }) {
-  const root = frame(el, "Network builder");
-  root.classList.add("cb-network");
+  const root = frame(el, "Network builder", "network");
   const networks = model.get("networks");
   const kinds = model.get("kinds");
   const pictures = model.get("pictures");
@@ -171,8 +165,7 @@ function render({ model, el }) {
   // `told` says what the reader has done, before what has come of it.
   function change(changes, told = "") {
     news = told;
-    for (const [name, value] of Object.entries(changes)) model.set(name, value);
-    model.save_changes();
+    assign(model, changes);
   }
 
   function refuse(why) {
@@ -186,12 +179,13 @@ function render({ model, el }) {
     shape[axis] = size;
     change({ input_shape: shape });
   };
-  const start = choice("Start from", [...Object.keys(networks), OWN], OWN, (name) => {
-    if (networks[name]) change({ ...networks[name] }, `${name}.`);
-    else update();
-  });
+  const start = presets(
+    "Start from",
+    (network, name) => change(network, `${name}.`),
+    ({ input_shape, layers: stacked }) => [input_shape, stacked],
+  );
   const input = ["Input height", "Input width", "Input channels"].map((name, axis) => number(name, 1, 512, 1, sized(axis)));
-  root.append(element("div", { class: "cb-controls" }, start.root, ...input.map((control) => control.root)));
+  root.append(row([start, ...input]));
 
   // --- the layers ---
 
@@ -244,8 +238,7 @@ function render({ model, el }) {
   const grouped = Object.values(networks).some((network) => network.layers.some((layer) => layer.groups > 1));
   const legend = element("legend");
   const nothing = element("p", { class: "cb-detail" }, "This layer has nothing to set.");
-  const fields = element("fieldset", { class: "cb-settings" }, legend, nothing,
-    element("div", { class: "cb-controls" }, ...Object.values(settings).map((control) => control.root)));
+  const fields = element("fieldset", { class: "cb-settings" }, legend, nothing, row(settings));
 
   function edit() {
     const layer = layers[at];
@@ -288,8 +281,7 @@ function render({ model, el }) {
     write(said, [news, told, failure(rows)].filter(Boolean).join(" "));
     news = "";
 
-    const same = ({ input_shape: theirs, layers: them }) => JSON.stringify([theirs, them]) === JSON.stringify([shape, layers]);
-    start.set(Object.keys(networks).find((name) => same(networks[name])) ?? OWN);
+    start.set(networks, { input_shape: shape, layers });
     input.forEach((control, axis) => control.set(shape[axis]));
     const idle = { add: layers.length >= MOST_LAYERS, up: at < 1, down: at >= layers.length - 1, remove: at < 0 };
     for (const [name, action] of Object.entries(actions)) action.setAttribute("aria-disabled", idle[name]);
@@ -309,22 +301,9 @@ function render({ model, el }) {
     return `Layer ${failed + 1}, ${layers[failed].class_name}, cannot follow ${before}: ${rows[failed].error}.`;
   }
 
-  // Changes that come together are shown once.
-  let waiting = false;
-  const changed = () => {
-    if (waiting) return;
-    waiting = true;
-    queueMicrotask(() => {
-      waiting = false;
-      update();
-    });
-  };
-  const names = ["input_shape", "layers", "selected"];
-  for (const name of names) model.on(`change:${name}`, changed);
+  const following = follow(model, ["input_shape", "layers", "selected"], update);
   update();
-  return () => {
-    for (const name of names) model.off(`change:${name}`, changed);
-  };
+  return following.stop;
 }
 
 export default { render };

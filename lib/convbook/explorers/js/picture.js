@@ -2,14 +2,15 @@
 // once more which are negative. For maps too large to be a Grid at every move; whoever shows one also offers its numbers in a Grid.
 import { element, format } from "./page.js";
 
-const CELL = 16; // canvas pixels for each cell: enough for a sharp frame on any screen
-
 export class Picture {
-  // `label` is what a screen reader says before the picture's size and range, `title` what stands over it, `colour` the
-  // variable of the style sheet that positive numbers have.
-  constructor({ label, title = label, role, colour = "--cb-positive" }) {
-    this.label = label;
-    this.colour = colour;
+  // `label` is what a screen reader says before the picture's size and range, `title` what stands over it, `cell` how
+  // many pixels of canvas each side of a number gets: enough for a sharp frame, where there are frames.
+  constructor({ label, title = label, role, cell = 16 }) {
+    this.cell = cell;
+    this.describe = ({ shape: [h, w], data }) => {
+      const [least, most] = [Math.min, Math.max].map((of) => format(data.reduce((found, value) => of(found, value))));
+      return `${label}: ${h} by ${w} numbers from ${least} to ${most}`;
+    };
     this.canvas = element("canvas", { role: "img", class: `cb-picture cb-${role}` });
     this.root = element(
       "div",
@@ -19,94 +20,68 @@ export class Picture {
     );
   }
 
-  // Show a map. `framed` and `dotted` say for each place whether it is marked; `outline` is a dashed rectangle
-  // [top, left, height, width]. Nothing is drawn that is there already.
-  show(map, { strength, framed = null, dotted = null, outline = null }) {
-    const wanted = { map, strength, framed, dotted, outline };
-    if (this.shown && alike(this.shown, wanted)) return;
+  // Show a map; of its last row some numbers may be missing. `positive` names the colour of its positive numbers, `framed`
+  // and `dotted` say for each place whether it is marked, `outline` is a dashed rectangle [top, left, height, width].
+  // Nothing is drawn that is there already.
+  show(map, { strength, positive = "positive", framed = null, dotted = null, outline = null }) {
+    const wanted = { map, strength, positive, framed, dotted, outline };
+    const label = this.describe(map);
+    if (this.canvas.getAttribute("aria-label") !== label) this.canvas.setAttribute("aria-label", label);
+    if (this.shown && unchanged(this.shown, wanted)) return;
     this.shown = wanted;
-    const [h, w] = map.shape;
-    const range = [Math.min, Math.max].map((of) => format(map.data.reduce((most, value) => of(most, value))));
-    this.canvas.setAttribute("aria-label", `${this.label}: ${h} by ${w} numbers from ${range[0]} to ${range[1]}`);
     this.draw();
   }
 
-  // Draw what is shown, in the colours of the page as it is now; until the picture is on a page it has none.
+  // Draw what is shown in the colours of a page, once they are known.
+  paint(colours) {
+    this.colours = colours;
+    this.draw();
+  }
+
   draw() {
-    if (!this.shown || !this.canvas.isConnected) return;
-    const { map, strength, framed, dotted, outline } = this.shown;
+    if (!this.shown || !this.colours) return;
+    const { map, strength, positive, framed, dotted, outline } = this.shown;
+    const { cell, colours } = this;
     const [h, w] = map.shape;
-    this.colours ??= coloursOf(this.canvas, this.colour);
-    if (this.canvas.width !== w * CELL || this.canvas.height !== h * CELL) {
-      [this.canvas.width, this.canvas.height] = [w * CELL, h * CELL];
+    if (this.canvas.width !== w * cell || this.canvas.height !== h * cell) {
+      [this.canvas.width, this.canvas.height] = [w * cell, h * cell];
     }
     const pen = this.canvas.getContext("2d");
-    pen.clearRect(0, 0, w * CELL, h * CELL);
-    const eachPlace = (mark) => {
-      for (let place = 0; place < h * w; place += 1) mark(place, (place % w) * CELL, Math.floor(place / w) * CELL);
-    };
-    eachPlace((place, x, y) => {
-      const value = map.data[place];
+    pen.clearRect(0, 0, w * cell, h * cell);
+    const eachPlace = (mark) => map.data.forEach((value, place) => mark(place, (place % w) * cell, Math.floor(place / w) * cell, value));
+    eachPlace((_, x, y, value) => {
       if (value === 0) return;
       pen.globalAlpha = Math.min(1, Math.abs(value) / (strength || 1));
-      pen.fillStyle = value > 0 ? this.colours.positive : this.colours.negative;
-      pen.fillRect(x, y, CELL, CELL);
-      if (value < 0 && pen.globalAlpha > 0.1) pen.clearRect(x + 4, y + 7, CELL - 8, 2);
+      pen.fillStyle = value > 0 ? colours[positive] : colours.negative;
+      pen.fillRect(x, y, cell, cell);
+      if (value < 0 && pen.globalAlpha > 0.1) pen.clearRect(x + cell / 4, y + Math.ceil((7 * cell) / 16), cell / 2, cell / 8);
     });
     pen.globalAlpha = 1;
     if (outline) {
       const [top, left, height, width] = outline;
-      pen.strokeStyle = this.colours.muted;
+      pen.strokeStyle = colours.muted;
       pen.lineWidth = 3;
       pen.setLineDash([10, 8]);
-      pen.strokeRect(left * CELL, top * CELL, width * CELL, height * CELL);
+      pen.strokeRect(left * cell, top * cell, width * cell, height * cell);
       pen.setLineDash([]);
     }
-    pen.fillStyle = this.colours.ink;
-    pen.strokeStyle = this.colours.accent;
+    pen.fillStyle = colours.ink;
+    pen.strokeStyle = colours.accent;
     pen.lineWidth = 4;
     eachPlace((place, x, y) => {
-      if (dotted?.[place]) pen.fillRect(x + CELL / 2 - 2.5, y + CELL / 2 - 2.5, 5, 5);
-      if (framed?.[place]) pen.strokeRect(x + 2, y + 2, CELL - 4, CELL - 4);
+      if (dotted?.[place]) pen.fillRect(x + cell / 2 - 2.5, y + cell / 2 - 2.5, 5, 5);
+      if (framed?.[place]) pen.strokeRect(x + 2, y + 2, cell - 4, cell - 4);
     });
-  }
-
-  // The page may have got other colours.
-  recolour() {
-    this.colours = null;
-    this.draw();
   }
 }
 
-function alike(one, other) {
+function unchanged(one, other) {
   const same = (a, b) => a === b || (a && b && a.length === b.length && a.every((value, i) => value === b[i]));
   return (
     one.strength === other.strength &&
+    one.positive === other.positive &&
     same(one.map.shape, other.map.shape) &&
     same(one.map.data, other.map.data) &&
     ["framed", "dotted", "outline"].every((name) => same(one[name], other[name]))
   );
-}
-
-function coloursOf(canvas, positive) {
-  const style = getComputedStyle(canvas);
-  const names = { positive, negative: "--cb-negative", muted: "--cb-muted", ink: "--cb-ink", accent: "--cb-accent" };
-  return Object.fromEntries(Object.entries(names).map(([key, name]) => [key, style.getPropertyValue(name).trim()]));
-}
-
-// Calls back when the element is on the page and whenever the page gets another theme; returns how to stop that.
-export function onColours(root, changed) {
-  const arrived = new ResizeObserver(() => {
-    if (!root.isConnected) return;
-    arrived.disconnect();
-    changed();
-  });
-  arrived.observe(root);
-  const theme = new MutationObserver(changed);
-  const attributeFilter = ["class", "data-theme", "data-jp-theme-light", "data-vscode-theme-kind"];
-  for (const node of [document.documentElement, document.body]) theme.observe(node, { attributes: true, attributeFilter });
-  return () => {
-    arrived.disconnect();
-    theme.disconnect();
-  };
 }

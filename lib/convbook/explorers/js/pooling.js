@@ -1,21 +1,13 @@
-import { nested, pooled, shifted, slidingSpans, tensor, zeros } from "./arithmetic.js";
-import { button, choice, element, format, frame, message, number, slider } from "./page.js";
+import { nested, placed, pooled, strongest, tensor } from "./arithmetic.js";
+import { choice, number, presets, row } from "./controls.js";
 import { Grid } from "./grid.js";
+import { pad } from "./pad.js";
+import { button, element, format, frame, message, plural, sign, write } from "./page.js";
+import { pencil } from "./pencil.js";
+import { alike, assign, follow, valuesOf } from "./state.js";
+import { slidingSpans } from "./windows.js";
 
-const OWN = "your own";
 const FARTHEST = 12;
-
-const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
-
-// The top left corner of an image, as a square of another size.
-function cornerOf(image, size) {
-  const [h, w] = image.shape;
-  const corner = zeros(size, size);
-  for (let i = 0; i < Math.min(h, size); i += 1) {
-    for (let j = 0; j < Math.min(w, size); j += 1) corner.data[i * size + j] = image.data[i * w + j];
-  }
-  return corner;
-}
 
 function shiftInWords([rows, columns]) {
   const along = (by, forwards, backwards) => (by === 0 ? [] : [`${Math.abs(by)} ${by > 0 ? forwards : backwards}`]);
@@ -28,15 +20,13 @@ const summed = (values) =>
 const squared = (values) => values.map((value) => (value < 0 ? `(${format(value)})²` : `${format(value)}²`)).join(" + ");
 
 function render({ model, el }) {
-  const root = frame(el, "Pooling explorer");
+  const root = frame(el, "Pooling explorer", "pooling");
   let input;
   let rows; // where windows go, along each axis
   let columns;
   let changes = [];
   let pointed = null; // what the reader points at: {side, of: "input" or "output", at: [row, column]}
   let refusal = ""; // why the last setting was not taken
-  let drawing = false;
-  let brush = 9;
 
   // --- what the state says ---
 
@@ -66,8 +56,7 @@ function render({ model, el }) {
       refusal = `Shifts go no farther than ${FARTHEST} pixels: nothing of the input is left.`;
     }
     if (refusal) return update();
-    for (const [name, value] of Object.entries(wanted)) model.set(name, value);
-    return model.save_changes();
+    return assign(model, wanted);
   }
 
   // --- what is said ---
@@ -99,9 +88,9 @@ function render({ model, el }) {
     }
     const winner = side.output.winners[of[0] * shape()[1] + of[1]];
     const w = input.shape[1];
-    const alike = values.filter((value) => value === side.image.data[winner]).length;
+    const ties = values.filter((value) => value === side.image.data[winner]).length;
     const largest = values.length === 1 ? pixels : `the largest of ${pixels}`;
-    return `${largest}, at ${at([Math.floor(winner / w), winner % w])}${alike > 1 ? `, the first of ${alike} alike` : ""}`;
+    return `${largest}, at ${at([Math.floor(winner / w), winner % w])}${ties > 1 ? `, the first of ${ties} alike` : ""}`;
   }
 
   function aboutOutput(side, of) {
@@ -145,57 +134,39 @@ function render({ model, el }) {
 
   // --- controls ---
 
-  const images = model.get("images");
-  const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+  const pen = pencil("shows its windows", () => sides[0].pixels.body.classList.toggle("cb-paints", pen.draws));
   const controls = {
-    image: choice("Input", [...Object.keys(images), OWN], OWN, (name) => (images[name] ? change({ input: images[name] }) : update())),
-    size: number("Input size", 2, 12, 8, (size) => change({ input: nested(cornerOf(input, size)) })),
+    image: presets("Input", (image) => change({ input: image })),
+    size: number("Input size", 2, 12, 8, (size) => change({ input: nested(placed(input, 0, 0, size, size)) })),
     pool: choice("Pooling", ["max", "average", ["l2", "L2"]], "max", (pool) => change({ pool })),
     poolSize: number("Pool size", 1, 4, 2, (size) => change({ pool_size: size })),
     strides: number("Stride", 1, 4, 2, (strides) => change({ strides })),
     padding: choice("Padding", ["valid", "same"], "valid", (padding) => change({ padding })),
-    pointer: choice("A click on the input", [["look", "shows its windows"], ["draw", "draws"]], "look", (to) => {
-      drawing = to === "draw";
-      controls.brush.root.hidden = !drawing;
-      sides[0].pixels.body.classList.toggle("cb-paints", drawing);
-    }),
-    brush: slider("Brush", 0, 9, brush, (value) => (brush = value)),
+    pointer: pen.pointer,
+    brush: pen.brush,
   };
-  controls.brush.root.hidden = true;
-  root.append(element("div", { class: "cb-controls" }, ...Object.values(controls).map((control) => control.root)));
+  root.append(row(controls));
 
-  const shiftBy = (down, right) => () => {
+  const shiftBy = (down, right) => {
     const [i, j] = model.get("shift");
     change({ shift: [i + down, j + right] });
   };
-  const arrow = (sign, name, down, right) => {
-    const made = button(sign, shiftBy(down, right));
-    made.setAttribute("aria-label", `Shift ${name}`);
-    return made;
-  };
-  const arrows = element(
-    "div",
-    { class: "cb-arrows", role: "group", "aria-label": "Shift the input" },
-    arrow("↑", "up", -1, 0),
-    arrow("←", "left", 0, -1),
-    button("Back", () => change({ shift: [0, 0] })),
-    arrow("→", "right", 0, 1),
-    arrow("↓", "down", 1, 0),
-  );
+  const arrows = { up: "↑", left: "←", right: "→", down: "↓" };
+  const face = (name) => [arrows[name], { "aria-label": `Shift ${name}` }];
+  const shifts = pad("Shift the input", face, shiftBy, () => change({ shift: [0, 0] }));
 
   // --- grids ---
 
   const point = (side, of, i, j) => {
     pointed = { side, of, at: [i, j] };
-    if (of === "output" && !same([i, j], selected())) {
-      model.set("selected", [i, j]);
-      model.save_changes();
+    if (of === "output" && !alike([i, j], selected())) {
+      assign(model, { selected: [i, j] });
     }
-    changed();
+    following.soon();
   };
   const leave = () => {
     pointed = null;
-    changed();
+    following.soon();
   };
   const put = (i, j, value) => {
     const [a, b] = place(i, j);
@@ -209,7 +180,7 @@ function render({ model, el }) {
   function makeSide(after) {
     const side = { after };
     const look = (i, j) => point(side, "input", ...place(i, j));
-    const use = (i, j) => (drawing ? put(i, j, brush) : look(i, j));
+    const use = (i, j) => (pen.draws ? put(i, j, pen.ink) : look(i, j));
     side.pixels = new Grid({
       label: after ? "Input, shifted" : "Input",
       role: "input",
@@ -222,8 +193,7 @@ function render({ model, el }) {
     });
     side.pixels.describe = (i, j) => aboutPixel(side, place(i, j));
     side.values.describe = (i, j) => aboutOutput(side, [i, j]);
-    const sign = element("div", { class: "cb-sign", "aria-hidden": "true" }, "→");
-    side.root = element("div", { class: "cb-pooled" }, side.pixels.root, sign, side.values.root);
+    side.root = element("div", { class: "cb-line" }, side.pixels.root, sign("→"), side.values.root);
     return side;
   }
 
@@ -240,7 +210,7 @@ function render({ model, el }) {
   // What a reader points at is said by the cell itself, as its label, and only shown here.
   const told = element("p", { class: "cb-message" });
   const reset = element("div", { class: "cb-buttons" }, button("Reset", () => change(start)));
-  root.append(element("div", { class: "cb-stage cb-shifts" }, sides[0].root, arrows, sides[1].root), key, said, told, reset);
+  root.append(element("div", { class: "cb-stage cb-shifts" }, sides[0].root, shifts, sides[1].root), key, said, told, reset);
 
   // --- from the state to the page ---
 
@@ -281,24 +251,21 @@ function render({ model, el }) {
     values.mark("cb-changed", (i, j) => changes[i * ow + j]);
   }
 
-  const write = (to, text) => to.textContent !== text && (to.textContent = text);
-
   function update() {
     const [pool, size, stride, padding] = ["pool", "pool_size", "strides", "padding"].map((name) => model.get(name));
     input = tensor(model.get("input"));
     rows = slidingSpans(input.shape[0], size, stride, padding);
     columns = slidingSpans(input.shape[1], size, stride, padding);
     for (const side of sides) {
-      side.image = side.after ? shifted(input, ...model.get("shift")) : input;
+      side.image = side.after ? placed(input, ...model.get("shift")) : input;
       side.output = pooled(side.image, pool, rows.spans, columns.spans);
     }
-    const strongest = (values) => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
     // The same numbers added up in another order can differ in the last digit: that is no change.
     const least = 1e-9 * strongest(input.data);
     const [before, after] = sides.map((side) => side.output.data);
     changes = Array.from(before, (value, n) => Math.abs(value - after[n]) > least);
 
-    const strength = Math.max(strongest(before), strongest(after));
+    const strength = strongest(before, after);
     for (const side of sides) {
       showInput(side, strongest(input.data));
       showOutput(side, strength);
@@ -310,7 +277,7 @@ function render({ model, el }) {
     const { side, of, at: there } = pointed ?? { side: sides[1], of: "output", at: selected() };
     write(told, of === "input" ? aboutPixel(side, there) : aboutOutput(side, selected()));
 
-    controls.image.set(Object.keys(images).find((name) => same(images[name], model.get("input"))) ?? OWN);
+    controls.image.set(model.get("images"), model.get("input"));
     controls.size.set(input.shape[0]);
     controls.pool.set(pool);
     controls.poolSize.set(size);
@@ -319,27 +286,12 @@ function render({ model, el }) {
   }
 
   const names = ["input", "pool", "pool_size", "strides", "padding", "shift", "selected"];
-  const start = Object.fromEntries(names.map((name) => [name, model.get(name)]));
-  // Changes that come together are shown once.
-  let waiting = false;
-  function changed() {
-    if (waiting) return;
-    waiting = true;
-    queueMicrotask(() => {
-      waiting = false;
-      update();
-    });
-  }
-  const taken = () => {
-    refusal = "";
-    changed();
-  };
-  const listeners = names.map((name) => [`change:${name}`, name === "selected" ? changed : taken]);
-  for (const listener of listeners) model.on(...listener);
+  const start = valuesOf(model, names);
+  const following = follow(model, names, update, (name) => {
+    if (name !== "selected") refusal = "";
+  });
   update();
-  return () => {
-    for (const listener of listeners) model.off(...listener);
-  };
+  return following.stop;
 }
 
 export default { render };

@@ -2,6 +2,7 @@
 //
 // A shape is [height, width, channels], or [numbers] where a layer has turned maps into a list. A layer is what the state
 // of a network holds: its class's name in Keras, and its arguments. What cannot work throws, in convbook's words.
+import { paddingOf } from "./windows.js";
 
 const MAPS = "images, (B, H, W, C)";
 const LIST = "(B, n); a Flatten or a GlobalAveragePooling2D before it turns images into vectors";
@@ -20,9 +21,7 @@ function slide(layer, size) {
   const { strides: stride, padding, dilation_rate: dilation = 1 } = layer;
   const kernel = layer.kernel_size ?? layer.pool_size;
   const extent = dilation * (kernel - 1) + 1;
-  const total = padding === "same" ? Math.max((Math.ceil(size / stride) - 1) * stride + extent - size, 0) : 0;
-  // Where the padding is odd, the extra zero goes after.
-  const [before, after] = [Math.floor(total / 2), Math.ceil(total / 2)];
+  const [before, after] = paddingOf(size, extent, stride, padding);
   const room = size + before + after - extent;
   if (room < 0) {
     throw new Error(

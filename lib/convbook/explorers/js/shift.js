@@ -1,18 +1,23 @@
-import { conv, denseLayer, maxPool, nested, placed, relu, tensor } from "./arithmetic.js";
-import { button, choice, element, format, frame, message, number } from "./page.js";
+import { conv, dense, inked, nested, placed, pooled, relu, strongest, tensor } from "./arithmetic.js";
+import { onColours } from "./colours.js";
+import { choice, number, presets, row } from "./controls.js";
 import { Grid } from "./grid.js";
-import { Picture, onColours } from "./picture.js";
+import { pad } from "./pad.js";
+import { ARROWS, element, format, frame, message, plural, write } from "./page.js";
+import { Picture } from "./picture.js";
+import { assign, follow } from "./state.js";
+import { paddingOf, slidingSpans } from "./windows.js";
 
-const OTHER = "your own";
 const SILENCE = 400; // milliseconds without a change after which what happened is said
 
 // --- what is compared ---
 
-const strongest = (...maps) => Math.max(...maps.map(({ data }) => data.reduce((most, value) => Math.max(most, Math.abs(value)), 0)));
+// What two numbers may differ by and still be the same one, added up in another order.
+const closeness = (one, other) => 1e-9 * Math.max(1, strongest(one.data, other.data));
 
 // Where two maps agree. Places at which both are 0 say nothing and are left out.
 function compared(one, other) {
-  const close = 1e-9 * Math.max(1, strongest(one, other));
+  const close = closeness(one, other);
   const counts = one.data.map((value, place) => Math.max(Math.abs(value), Math.abs(other.data[place])) > close);
   const equal = one.data.map((value, place) => Math.abs(value - other.data[place]) <= close);
   const agree = Array.from(counts, (count, place) => count && equal[place]);
@@ -29,7 +34,7 @@ function isMoved(before, after, [di, dj], close) {
 
 // By how many whole steps the old map must be moved to give the new one, the nearest to `wanted`; null where none do.
 function stepsBetween(before, after, wanted) {
-  const close = 1e-9 * Math.max(1, strongest(before, after));
+  const close = closeness(before, after);
   const first = after.data.findIndex((value) => Math.abs(value) > close);
   if (first < 0) return null;
   // A place of the old map with the value that the new map has first must have come to where that is.
@@ -42,12 +47,9 @@ function stepsBetween(before, after, wanted) {
 }
 
 // The smallest rectangle [top, left, height, width] with all that is not 0.
-function outlineOf({ shape: [, w], data }) {
-  const places = Array.from(data.keys()).filter((place) => data[place] !== 0);
-  if (places.length === 0) return null;
-  const [rows, columns] = [places.map((place) => Math.floor(place / w)), places.map((place) => place % w)];
-  const [top, left] = [Math.min(...rows), Math.min(...columns)];
-  return [top, left, Math.max(...rows) - top + 1, Math.max(...columns) - left + 1];
+function outlineOf(map) {
+  const box = inked(map);
+  return box && [box.top, box.left, box.bottom - box.top, box.right - box.left];
 }
 
 // --- how it is said ---
@@ -58,12 +60,10 @@ function strongestUnit({ data }) {
   return data.every((value) => value === most) && data.length > 1 ? null : data.indexOf(most);
 }
 
-const several = (count, one) => `${count} ${one}${count === 1 ? "" : "s"}`;
-
 function way([rows, columns]) {
   const parts = [];
-  if (rows) parts.push(`${several(Math.abs(rows), "row")} ${rows > 0 ? "down" : "up"}`);
-  if (columns) parts.push(`${several(Math.abs(columns), "column")} ${columns > 0 ? "right" : "left"}`);
+  if (rows) parts.push(`${plural(Math.abs(rows), "row")} ${rows > 0 ? "down" : "up"}`);
+  if (columns) parts.push(`${plural(Math.abs(columns), "column")} ${columns > 0 ? "right" : "left"}`);
   return parts.join(" and ");
 }
 
@@ -74,7 +74,7 @@ function percent(part, whole) {
 }
 
 function aboutUnits(before, after) {
-  const close = 1e-9 * Math.max(1, strongest(before, after));
+  const close = closeness(before, after);
   const changed = before.data.filter((value, unit) => Math.abs(value - after.data[unit]) > close).length;
   const [old, now] = [before, after].map(strongestUnit);
   const number = `${changed} of ${before.data.length}`;
@@ -108,7 +108,7 @@ function aboutPooled({ agreeing, places }, left, moved, steps, multiple, size, m
     [along && multiple, `It is the old map, moved ${along}: the move is a multiple of ${size}.`],
     [along, `It is the old map, moved ${along}, though the move is no multiple of ${size}.`],
     [steps, "It is the old map, though the digit has moved."],
-    [multiple, `The move is a multiple of ${size}, but at ${several(missing, "place")} (framed) the border cuts.`],
+    [multiple, `The move is a multiple of ${size}, but at ${plural(missing, "place")} (framed) the border cuts.`],
     [true, `The move is no multiple of ${size}: no whole steps take the old map to this one.`],
   ];
   const [, text] = cases.find(([holds]) => holds);
@@ -118,10 +118,6 @@ function aboutPooled({ agreeing, places }, left, moved, steps, multiple, size, m
 
 // --- the page ---
 
-const say = (node, text) => {
-  if (node.textContent !== text) node.textContent = text;
-};
-
 // One number, what it counts, and a sentence.
 function verdict() {
   const [count, what, text] = [element("strong"), element("span"), element("p")];
@@ -129,9 +125,9 @@ function verdict() {
   return {
     root,
     set: (found) => {
-      say(count, found.number);
-      say(what, found.what);
-      say(text, found.text);
+      write(count, found.number);
+      write(what, found.what);
+      write(text, found.text);
     },
   };
 }
@@ -152,14 +148,14 @@ function bars() {
         body.replaceChildren(
           ...rows.map((cells, unit) => element("tr", {}, element("th", { scope: "row" }, String(unit)), ...cells)),
         );
-        say(caption, `Dense layer, ${several(units, "unit")}`);
+        write(caption, `Dense layer, ${plural(units, "unit")}`);
       }
-      const most = strongest(...layers) || 1;
+      const most = strongest(...layers.map(({ data }) => data)) || 1;
       layers.forEach(({ data }, column) => {
         const top = strongestUnit({ data });
         rows.forEach((cells, unit) => {
           const cell = cells[column];
-          say(cell, format(data[unit]));
+          write(cell, format(data[unit]));
           const length = (data[unit] / most).toFixed(3);
           if (cell.dataset.length !== length) {
             cell.dataset.length = length;
@@ -174,7 +170,7 @@ function bars() {
 }
 
 function render({ model, el }) {
-  const root = frame(el, "Shift explorer");
+  const root = frame(el, "Shift explorer", "shift");
   let now;
 
   // --- the state, and what follows from it ---
@@ -197,19 +193,18 @@ function render({ model, el }) {
     const [kh, kw] = kernel().shape;
     if (model.get("padding") === "valid") return conv(picture, kernel());
     const [h, w] = picture.shape;
-    const [top, left] = [Math.floor((kh - 1) / 2), Math.floor((kw - 1) / 2)];
+    const [[top], [left]] = [paddingOf(h, kh, 1, "same"), paddingOf(w, kw, 1, "same")];
     return conv(placed(picture, top, left, h + kh - 1, w + kw - 1), kernel());
   }
 
   function layers(picture) {
     const map = featureMap(picture);
-    return { picture, hidden: denseLayer(picture, weights()), map, pooled: maxPool(relu(map), model.get("pool_size")) };
+    const size = model.get("pool_size");
+    const [rows, columns] = map.shape.slice(0, 2).map((pixels) => slidingSpans(pixels, size, size, "valid").spans);
+    return { picture, hidden: dense(picture, weights()), map, pooled: pooled(relu(map), "max", rows, columns) };
   }
 
-  function change(changes) {
-    for (const [name, value] of Object.entries(changes)) model.set(name, value);
-    model.save_changes();
-  }
+  const change = (changes) => assign(model, changes);
 
   // Move to a place, as far as the picture reaches. Says so where it reaches no further.
   function move(rows, columns) {
@@ -227,37 +222,18 @@ function render({ model, el }) {
 
   // --- controls ---
 
-  const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
   const controls = {
-    image: choice("Picture", [], OTHER, (name) => pick("image", "images", name)),
-    kernel: choice("Kernel", [], OTHER, (name) => pick("kernel", "kernels", name)),
+    image: presets("Picture", (image) => change({ image })),
+    kernel: presets("Kernel", (kernel) => change({ kernel })),
     padding: choice("Padding", [["same", "same: zeros around"], ["valid", "valid: none"]], "same", (padding) => change({ padding })),
     pool: number("Pool size", 1, 4, 2, (pool_size) => change({ pool_size })),
   };
-  root.append(element("div", { class: "cb-controls" }, ...Object.values(controls).map((control) => control.root)));
-
-  function pick(name, menu, key) {
-    const found = model.get(menu)[key];
-    if (found) change({ [name]: found });
-    else update();
-  }
-
-  // What a menu offers, and which of that is chosen.
-  const offered = new Map();
-  function offer({ root: all, control, set }, name, menu) {
-    const list = model.get(menu);
-    if (offered.get(menu) !== list) {
-      offered.set(menu, list);
-      control.replaceChildren(...[...Object.keys(list), OTHER].map((option) => element("option", {}, option)));
-      all.hidden = Object.keys(list).length === 0;
-    }
-    set(Object.keys(list).find((key) => same(list[key], model.get(name))) ?? OTHER);
-  }
+  root.append(row(controls));
 
   // --- the picture that is moved ---
 
   const shown = {
-    picture: new Picture({ label: "The picture, moved", title: "Drag the digit", role: "input", colour: "--cb-input" }),
+    picture: new Picture({ label: "The picture, moved", title: "Drag the digit", role: "input" }),
     map: new Picture({ label: "Feature map before the move", title: "before", role: "output" }),
     movedMap: new Picture({ label: "Feature map of the moved digit", title: "moved", role: "output" }),
     pooled: new Picture({ label: "Pooled map before the move", title: "before", role: "output" }),
@@ -277,7 +253,7 @@ function render({ model, el }) {
   shown.picture.root.append(handle);
 
   function arrow(event) {
-    const by = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+    const by = ARROWS[event.key];
     if (!by || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     nudge(...by);
@@ -299,15 +275,8 @@ function render({ model, el }) {
   });
   for (const end of ["pointerup", "pointercancel"]) handle.addEventListener(end, () => (dragged = null));
 
-  const pad = element(
-    "div",
-    { class: "cb-pad", role: "group", "aria-label": "Move the digit" },
-    button("Up", () => nudge(-1, 0)),
-    button("Left", () => nudge(0, -1)),
-    button("Back", () => move(0, 0)),
-    button("Right", () => nudge(0, 1)),
-    button("Down", () => nudge(1, 0)),
-  );
+  const word = (name) => [name[0].toUpperCase() + name.slice(1)];
+  const moves = pad("Move the digit", word, nudge, () => move(0, 0));
   const place = element("p", { class: "cb-place" });
   const kernelGrid = new Grid({ label: "Kernel", role: "kernel", on: { write: edit } });
 
@@ -330,7 +299,7 @@ function render({ model, el }) {
   ].map((parts, n) => element("div", { class: "cb-block" }, ...parts, verdicts[n].root));
   const said = message();
   root.append(
-    element("div", { class: "cb-stage" }, shown.picture.root, element("div", { class: "cb-column" }, pad, place), kernelGrid.root),
+    element("div", { class: "cb-stage" }, shown.picture.root, element("div", { class: "cb-column" }, moves, place), kernelGrid.root),
     element("div", { class: "cb-blocks" }, ...blocks),
     said,
   );
@@ -384,26 +353,26 @@ function render({ model, el }) {
     const found = [
       aboutUnits(before.hidden, after.hidden),
       aboutMap(along, moved),
-      aboutPooled(stayed, strongest(after.pooled) > 0, moved, steps, multiple, size, missing),
+      aboutPooled(stayed, strongest(after.pooled.data) > 0, moved, steps, multiple, size, missing),
     ];
 
-    const [own, maps, pools] = ["picture", "map", "pooled"].map((name) => strongest(before[name], after[name]));
-    shown.picture.show(after.picture, { strength: own, outline: outlineOf(before.picture) });
+    const [own, maps, pools] = ["picture", "map", "pooled"].map((name) => strongest(before[name].data, after[name].data));
+    shown.picture.show(after.picture, { strength: own, positive: "input", outline: outlineOf(before.picture) });
     shown.map.show(before.map, { strength: maps });
     shown.movedMap.show(after.map, { strength: maps, framed: along.differ });
     shown.pooled.show(before.pooled, { strength: pools });
     shown.movedPooled.show(after.pooled, { strength: pools, dotted: moved ? stayed.agree : null, framed: pooledAlong?.differ });
     units.set(before.hidden, after.hidden);
     verdicts.forEach((one, n) => one.set(found[n]));
-    say(pooledTitle, `ReLU, max pooling ${size}×${size}`);
+    write(pooledTitle, `ReLU, max pooling ${size}×${size}`);
     showPlace(shift, before.picture, after.picture);
     showNumbers();
 
     const [kh, kw] = kernel().shape;
     kernelGrid.resize(kh, kw);
-    kernelGrid.show((i, j) => kernel().data[i * kw + j], { strength: strongest(kernel()) });
-    offer(controls.image, "image", "images");
-    offer(controls.kernel, "kernel", "kernels");
+    kernelGrid.show((i, j) => kernel().data[i * kw + j], { strength: strongest(kernel().data) });
+    controls.image.set(model.get("images"), model.get("image"));
+    controls.kernel.set(model.get("kernels"), model.get("kernel"));
     controls.padding.set(model.get("padding"));
     controls.pool.set(size);
     const text = moved
@@ -416,35 +385,25 @@ function render({ model, el }) {
   function showPlace(shift, before, after) {
     const lit = ({ data }) => data.filter((value) => value !== 0).length;
     const lost = lit(before) - lit(after);
-    const left = lost ? ` ${lost} of its ${several(lit(before), "pixel")} have left the picture.` : "";
-    say(place, `${way(shift) ? `Moved ${way(shift)}.` : "Not moved."}${left}`);
+    const left = lost ? ` ${lost} of its ${plural(lit(before), "pixel")} have left the picture.` : "";
+    write(place, `${way(shift) ? `Moved ${way(shift)}.` : "Not moved."}${left}`);
   }
 
   // Said when the reader pauses, not at every step of a drag.
   let pause = null;
   function announce(text) {
     clearTimeout(pause);
-    pause = setTimeout(() => say(said, text), SILENCE);
+    pause = setTimeout(() => write(said, text), SILENCE);
   }
 
   const names = ["image", "shift", "kernel", "padding", "pool_size", "dense_kernel", "images", "kernels"];
-  // Changes that come together are shown once.
-  let waiting = false;
-  const changed = () => {
-    if (waiting) return;
-    waiting = true;
-    queueMicrotask(() => {
-      waiting = false;
-      update();
-    });
-  };
-  for (const name of names) model.on(`change:${name}`, changed);
-  const stopColours = onColours(root, () => Object.values(shown).forEach((picture) => picture.recolour()));
+  const following = follow(model, names, update);
+  const stopColours = onColours(root, (colours) => Object.values(shown).forEach((picture) => picture.paint(colours)));
   update();
   return () => {
     clearTimeout(pause);
     stopColours();
-    for (const name of names) model.off(`change:${name}`, changed);
+    following.stop();
   };
 }
 
