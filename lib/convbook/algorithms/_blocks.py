@@ -7,6 +7,7 @@ padding, are a region of the input. Only what is copied for the blocks at work t
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -94,16 +95,15 @@ def _cut(size: int, largest: int, unit: int = 1, parts: int = 1) -> list[Pair]:
     return list(itertools.pairwise(edges))
 
 
-def blocks(output: tuple[int, ...], windows: int, tile: Pair = (1, 1), parts: int | None = None) -> list[Block]:
+def blocks(output: tuple[int, ...], windows: int, tile: Pair, parts: int) -> list[Block]:
     """``output``, ``(B, oh, ow, c_out)``, in blocks of at most ``windows`` windows, or of one ``tile`` of them.
 
     Args:
-        parts: how many there are to be at least, if there are as many rows of tiles; one for each core if not given.
+        parts: how many there are to be at least, if there are as many rows of tiles.
     """
     batch, height, width, _ = output
     if 0 in output:
         return []
-    parts = threads() if parts is None else parts
     down, across = (-(-size // unit) * unit for size, unit in zip((height, width), tile, strict=True))
     if windows >= down * across and batch >= parts:
         return [Block(images, (0, height), (0, width)) for images in _cut(batch, windows // (down * across), 1, parts)]
@@ -128,9 +128,11 @@ def region(inputs: Array, block: Block, sizes: Sizes, workspace: Workspace, reac
     if (top, bottom, left, right) == (first_row, last_row, first_column, last_column):
         return inside
     padded = workspace.array("region", (len(inside), bottom - top, right - left, inputs.shape[3]), inputs.dtype)
-    padded.fill(0)
-    if inside.size:
-        padded[:, first_row - top : last_row - top, first_column - left : last_column - left] = inside
+    rows, columns = slice(first_row - top, last_row - top), slice(first_column - left, last_column - left)
+    for border in ((slice(0, rows.start), slice(None)), (slice(rows.stop, None), slice(None)),
+                   (rows, slice(0, columns.start)), (rows, slice(columns.stop, None))):  # fmt: skip
+        padded[:, border[0], border[1]] = 0
+    padded[:, rows, columns] = inside
     return padded
 
 
@@ -167,8 +169,19 @@ def in_blocks(
         if not all_finite:
             part[...] = conv2d(region(inputs, block, sizes, workspace), kernel, sizes.strides, sizes.dilation_rate)
 
-    parallel(work, blocks(made.shape, windows, tile))
+    workers = _workers(sizes)
+    parallel(work, blocks(made.shape, windows, tile, workers), workers)
     return made
+
+
+def _workers(sizes: Sizes) -> int:
+    """How many threads to share a convolution among: all that there are, if there is enough to do.
+
+    Roughly, in multiplications: a number read or written costs as much as thirty, and to call another thread as much as
+    ten million.
+    """
+    work = math.prod(sizes.output) * (2 * sizes.depth + 30) + 30 * math.prod(sizes.inputs)
+    return min(threads(), 1 + work // 20_000_000)
 
 
 # Sums over blocks are kept in at most so many lanes, each of which one thread adds up in order. It does not depend on
@@ -178,6 +191,7 @@ _LANES = 4
 
 def sum_of_blocks(
     gradient: Array,
+    sizes: Sizes,
     add: Callable[[Block, Array, Array, Workspace], None],
     shape: tuple[int, ...],
     windows: int,
@@ -199,7 +213,7 @@ def sum_of_blocks(
         for block in pieces[lane :: len(sums)]:
             add(block, block.of(gradient), sums[lane], workspace)
 
-    parallel(work, range(len(sums)))
+    parallel(work, range(len(sums)), _workers(sizes))
     total: Array = sums[0]
     for one in sums[1:]:
         total += one

@@ -7,6 +7,7 @@ matrix products have threads of their own, in BLAS, which would only get in the 
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import functools
 import os
 import sys
@@ -97,20 +98,16 @@ def _blas_held() -> Iterator[None]:
                 _limit.restore_original_limits()
 
 
-def parallel(work: Callable[[Item, Workspace], None], items: Iterable[Item]) -> None:
-    """``work(item, workspace)`` for every item, each in one of several threads, which take the next when they are free.
+def parallel(work: Callable[[Item, Workspace], None], items: Iterable[Item], most: int | None = None) -> None:
+    """``work(item, workspace)`` for every item, in several threads, which take the next item when they are free.
 
-    A thread passes the same workspace every time. Within work that is already shared, or with a single item or core,
-    all is done in the calling thread. An error in one item ends the others' work and is raised.
+    There are as many threads as :func:`threads` says, or at most ``most``; with one, or a single item, all is done in
+    the calling thread. A thread passes the same workspace every time. An error in one item ends the others' work and
+    is raised.
     """
     waiting = list(items)
-    count = min(threads(), len(waiting))
-    if count <= 1:
-        workspace = Workspace()
-        for item in waiting:
-            work(item, workspace)
-        return
     waiting.reverse()
+    count = min(threads() if most is None else most, len(waiting))
 
     def worker() -> None:
         workspace = Workspace()
@@ -122,8 +119,12 @@ def parallel(work: Callable[[Item, Workspace], None], items: Iterable[Item]) -> 
                     return
                 work(item, workspace)
 
+    if count <= 1 and most != 1:
+        worker()  # one large piece of work: the threads of BLAS share its products
+        return
     with _blas_held():
-        others = [_pool().submit(worker) for _ in range(count - 1)]
+        # NumPy's settings for floating-point errors are those of the context.
+        others = [_pool().submit(contextvars.copy_context().run, worker) for _ in range(count - 1)]
         try:
             worker()
         finally:

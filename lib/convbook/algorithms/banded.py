@@ -228,7 +228,7 @@ def kernel_gradient(inputs: Array, gradient: Array, kernel_shape: tuple[int, ...
         columns = strips.reshape(made.groups, -1, made.depth).swapaxes(1, 2)
         total += diagonal_sum(columns @ _rows(part, made), made)
 
-    return sum_of_blocks(gradient, add, kernel_shape, _windows(sizes))
+    return sum_of_blocks(gradient, sizes, add, kernel_shape, _windows(sizes))
 
 
 def input_gradient(

@@ -64,5 +64,5 @@ def kernel_gradient(inputs: Array, gradient: Array, kernel_shape: tuple[int, ...
         total += np.matmul(columns.swapaxes(1, 2), rows, out=workspace.array("product", total.shape, total.dtype))
 
     shape = (sizes.groups, sizes.depth, kernel_shape[3] // sizes.groups)
-    total = sum_of_blocks(gradient, add, shape, windows_within(_NUMBERS, sizes.groups * sizes.depth))
+    total = sum_of_blocks(gradient, sizes, add, shape, windows_within(_NUMBERS, sizes.groups * sizes.depth))
     return total.swapaxes(0, 1).reshape(kernel_shape)

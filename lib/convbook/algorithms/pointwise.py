@@ -70,5 +70,5 @@ def kernel_gradient(inputs: Array, gradient: Array, kernel_shape: tuple[int, ...
             total[place] += np.matmul(pixels.transpose(1, 2, 0), rows)
 
     shape = (*kernel_shape[:2], sizes.groups, kernel_shape[2], kernel_shape[3] // sizes.groups)
-    total = sum_of_blocks(gradient, add, shape, windows_within(_NUMBERS, inputs.shape[3] + kernel_shape[3]))
+    total = sum_of_blocks(gradient, sizes, add, shape, windows_within(_NUMBERS, inputs.shape[3] + kernel_shape[3]))
     return total.swapaxes(2, 3).reshape(kernel_shape)

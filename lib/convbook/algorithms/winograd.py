@@ -223,7 +223,7 @@ def _kernel_gradient(side: int, inputs: Array, gradient: Array, kernel_shape: tu
         windows = windows_within(numbers, squares * (2 * channels + filters) + area * filters) * area
         shape = (squares, groups, channels // groups, filters // groups)
         lanes = 1 << (max(2 * _KERNEL_NUMBERS // held, 1).bit_length() - 1)
-        total = sum_of_blocks(part, add, shape, windows, made.outputs, min(lanes, 4))
+        total = sum_of_blocks(part, sizes, add, shape, windows, made.outputs, min(lanes, 4))
         elements = made.kernel.T @ total.swapaxes(1, 2).reshape(squares, -1)
         return _from_phases(elements, made, kernel_shape[:3], filters)
 

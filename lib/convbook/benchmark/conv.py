@@ -109,9 +109,8 @@ def _keras_padding(layer: Layer) -> str:
 
 def _tensorflow(layer: Layer, compiled: bool | None) -> Runs:
     """Keras's layer: as it is called for ``None``, within ``tf.function`` otherwise, by XLA if ``compiled``."""
-    import tensorflow as tf
-
     from convbook.reference import keras
+    from convbook.reference import tensorflow as tf
 
     arrays = layer.arrays()
     given: dict[str, Any] = {"strides": layer.stride, "padding": _keras_padding(layer), "use_bias": False}
