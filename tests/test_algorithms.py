@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from problems import numbers, problems
 from scipy.signal import convolve2d, correlate2d
 
-from convbook import algorithms, ops, shapes
+from convbook import ops, shapes
 from convbook.algorithms import METHODS, _blocks, banded, blocked, depthwise, pointwise, toeplitz, winograd
 
 quick = settings(max_examples=120, deadline=None)
@@ -236,7 +236,7 @@ def test_blocks_keep_nan_and_infinity_to_their_windows(small_blocks, method, pro
 @settings(quick, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(size=st.integers(1, 40), largest=st.integers(1, 50), unit=st.integers(1, 5), parts=st.integers(1, 6))
 def test_a_cut_covers_everything_once_in_pieces_that_are_not_too_large(size, largest, unit, parts):
-    pieces = _blocks._cut(size, largest, unit, parts)
+    pieces = _blocks.cut(size, largest, unit, parts)
     assert [place for start, stop in pieces for place in range(start, stop)] == list(range(size))
     assert all((stop - start) % unit == 0 for start, stop in pieces[:-1])
     assert all(stop - start <= max(largest, unit) for start, stop in pieces)

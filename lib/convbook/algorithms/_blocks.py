@@ -6,6 +6,7 @@ padding, are a region of the input. Only what is copied for the blocks at work t
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable
@@ -83,7 +84,7 @@ class Block(NamedTuple):
         return outputs[slice(*self.images), slice(*self.rows), slice(*self.columns)]
 
 
-def _cut(size: int, largest: int, unit: int = 1, parts: int = 1) -> list[Pair]:
+def cut(size: int, largest: int, unit: int = 1, parts: int = 1) -> list[Pair]:
     """``size`` in at least ``parts`` pieces of at most ``largest``, all but the last a multiple of ``unit``.
 
     The pieces are as equal as can be, so that nobody waits long for the last one. There are fewer than ``parts`` only
@@ -106,9 +107,9 @@ def blocks(output: tuple[int, ...], windows: int, tile: Pair, parts: int) -> lis
         return []
     down, across = (-(-size // unit) * unit for size, unit in zip((height, width), tile, strict=True))
     if windows >= down * across and batch >= parts:
-        return [Block(images, (0, height), (0, width)) for images in _cut(batch, windows // (down * across), 1, parts)]
-    rows = _cut(height, windows // across, tile[0], -(-parts // batch))
-    columns = _cut(width, windows // tile[0], tile[1]) if windows < tile[0] * across else [(0, width)]
+        return [Block(images, (0, height), (0, width)) for images in cut(batch, windows // (down * across), 1, parts)]
+    rows = cut(height, windows // across, tile[0], -(-parts // batch))
+    columns = cut(width, windows // tile[0], tile[1]) if windows < tile[0] * across else [(0, width)]
     return [Block((image, image + 1), row, column) for image in range(batch) for row in rows for column in columns]
 
 
@@ -184,39 +185,54 @@ def _workers(sizes: Sizes) -> int:
     return min(threads(), 1 + work // 20_000_000)
 
 
-# Sums over blocks are kept in at most so many lanes, each of which one thread adds up in order. It does not depend on
-# the number of cores, because the order of a sum changes its rounding.
-_LANES = 4
+# A sum over blocks is shared among so many: some take every so-manieth block, or all take all blocks for a part of the
+# filters. It does not depend on the number of cores, because the order of a sum changes its rounding.
+_SHARES = 4
+# Numbers in these sums, at a time.
+_SUMS = 5_000_000
 
 
 def sum_of_blocks(
     gradient: Array,
     sizes: Sizes,
-    add: Callable[[Block, Array, Array, Workspace], None],
+    add: Callable[[Block, Array, Array, bool, Workspace], None],
     shape: tuple[int, ...],
     windows: int,
     tile: Pair = (1, 1),
-    lanes: int = _LANES,
 ) -> Array:
     """The sum over all blocks of something of ``shape``: the gradient of a kernel, to which every window contributes.
 
     Args:
         gradient: that of the output, ``(B, oh, ow, c_out)``.
-        add: gets a block, its part of the gradient, the array to add to, and a workspace.
+        add: gets a block, its part of the gradient, the array to add to, whether to write there instead because nothing
+            has been added yet, and a workspace.
+        shape: of the sum, filters last.
         windows, tile: of a block, as in :func:`in_blocks`.
-        lanes: how many arrays of ``shape`` there may be.
     """
+    each = math.prod(shape[:-1])  # numbers for each filter
+    lanes = next((lanes for lanes in (4, 2) if lanes * each * shape[-1] <= _SUMS), 1)
+    # The filters of several groups are side by side in the gradient, but not in the sum.
+    chunks = (
+        cut(shape[-1], max(_SUMS // (each * _SHARES), 1), 1, _SHARES // lanes)
+        if sizes.groups == 1
+        else [(0, shape[-1])]
+    )
     pieces = blocks(gradient.shape, windows, tile, lanes)
-    sums = np.zeros((max(min(lanes, len(pieces)), 1), *shape), gradient.dtype)
+    total = np.empty(shape, gradient.dtype)
 
-    def work(lane: int, workspace: Workspace) -> None:
-        for block in pieces[lane :: len(sums)]:
-            add(block, block.of(gradient), sums[lane], workspace)
+    def work(share: tuple[Pair, int], workspace: Workspace) -> None:
+        filters, lane = share
+        sums[share] = np.zeros((*shape[:-1], filters[1] - filters[0]), gradient.dtype)
+        of_filters = gradient[..., slice(*filters)] if sizes.groups == 1 else gradient
+        for number, block in enumerate(pieces[lane::lanes]):
+            add(block, block.of(of_filters), sums[share], number == 0, workspace)
 
-    parallel(work, range(len(sums)), _workers(sizes))
-    total: Array = sums[0]
-    for one in sums[1:]:
-        total += one
+    for start in range(0, len(chunks), _SHARES // lanes):
+        at_once = chunks[start : start + _SHARES // lanes]
+        sums: dict[tuple[Pair, int], Array] = {}
+        parallel(work, list(itertools.product(at_once, range(lanes))), _workers(sizes))
+        for filters in at_once:
+            total[..., slice(*filters)] = functools.reduce(np.add, (sums[filters, lane] for lane in range(lanes)))
     return total
 
 
@@ -230,6 +246,14 @@ def multiply(rows: Array, columns: Array, outputs: Array, across: int = 1) -> No
         return
     product = np.matmul(rows, columns).reshape(len(rows), -1, across, columns.shape[2] // across)
     outputs[...] = product.transpose(1, 2, 0, 3).reshape(outputs.shape)
+
+
+def add_product(one: Array, other: Array, total: Array, first: bool, workspace: Workspace) -> None:
+    """Add the product of two stacks of matrices to ``total``; write it there if it is the ``first`` one."""
+    if first:
+        np.matmul(one, other, out=total)
+    else:
+        total += np.matmul(one, other, out=workspace.array("product", total.shape, total.dtype))
 
 
 def windows_within(numbers: int, each: int) -> int:

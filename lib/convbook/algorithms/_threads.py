@@ -19,16 +19,14 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["Workspace", "alone", "parallel", "threads"]
+__all__ = ["Workspace", "alone", "parallel", "single_products", "threads"]
 
 Item = TypeVar("Item")
 
 # More threads than this would wait for the interpreter, and each needs memory of its own.
 _MOST = 8
 _here = threading.local()
-_lock = threading.Lock()
-_holders = 0
-_limit: Any = None
+_limiting = threading.Lock()
 
 
 class Workspace:
@@ -71,7 +69,8 @@ def _pool() -> ThreadPoolExecutor:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)  # a forked process has the pool, but not its threads
+    # A forked process has the pool, but not its threads.
+    os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 @functools.cache
@@ -82,20 +81,20 @@ def _blas() -> Any:
 
 
 @contextlib.contextmanager
-def _blas_held() -> Iterator[None]:
-    """Matrix products take one thread each. The last of several callers to leave gives them back what they had."""
-    global _holders, _limit
-    with _lock:
-        _holders += 1
-        if _holders == 1:
-            _limit = _blas().limit(limits=1)
-    try:
+def single_products() -> Iterator[None]:
+    """Within, each matrix product takes one thread, because the caller shares its work among several itself.
+
+    The number of threads of BLAS is one for the whole process. So of several callers only the first one sets it, and
+    sets it back: two that overlapped could each take the other's for what was there before.
+    """
+    if not _limiting.acquire(blocking=False):
         yield
+        return
+    try:
+        with _blas().limit(limits=1):
+            yield
     finally:
-        with _lock:
-            _holders -= 1
-            if _holders == 0:
-                _limit.restore_original_limits()
+        _limiting.release()
 
 
 def parallel(work: Callable[[Item, Workspace], None], items: Iterable[Item], most: int | None = None) -> None:
@@ -117,20 +116,22 @@ def parallel(work: Callable[[Item, Workspace], None], items: Iterable[Item], mos
                     item = waiting.pop()
                 except IndexError:
                     return
-                work(item, workspace)
+                try:
+                    work(item, workspace)
+                except BaseException:
+                    waiting.clear()  # nobody shall take up more
+                    raise
 
     if count <= 1 and most != 1:
         worker()  # one large piece of work: the threads of BLAS share its products
         return
-    with _blas_held():
+    with single_products():
         # NumPy's settings for floating-point errors are those of the context.
         others = [_pool().submit(contextvars.copy_context().run, worker) for _ in range(count - 1)]
         try:
             worker()
         finally:
-            # Here when all is done, or when something went wrong: then nobody shall take up more.
-            waiting.clear()
-            for other in others:
+            for other in others:  # nobody may still be writing when the caller goes on
                 other.exception()
         for other in others:
             other.result()

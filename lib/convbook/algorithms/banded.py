@@ -219,7 +219,7 @@ def kernel_gradient(inputs: Array, gradient: Array, kernel_shape: tuple[int, ...
     """
     sizes = Sizes(inputs.shape, kernel_shape, strides, dilation_rate, padding)
 
-    def add(block: Block, part: Array, total: Array, workspace: Workspace) -> None:
+    def add(block: Block, part: Array, total: Array, _: bool, workspace: Workspace) -> None:
         pixels = region(inputs, block, sizes, workspace)
         made = _plan_for(pixels.shape, kernel_shape, strides, dilation_rate)
         places = _places(pixels, made)

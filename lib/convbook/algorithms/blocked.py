@@ -17,6 +17,7 @@ from convbook.algorithms._blocks import (
     Block,
     Pair,
     Sizes,
+    add_product,
     in_blocks,
     multiply,
     region,
@@ -58,10 +59,10 @@ def kernel_gradient(inputs: Array, gradient: Array, kernel_shape: tuple[int, ...
     ``gradient``, that of the output, ``(B, oh, ow, c_out)``."""
     sizes = Sizes(inputs.shape, kernel_shape, strides, dilation_rate, padding)
 
-    def add(block: Block, part: Array, total: Array, workspace: Workspace) -> None:
+    def add(block: Block, part: Array, total: Array, first: bool, workspace: Workspace) -> None:
         columns = _columns(inputs, block, sizes, workspace)
         rows = part.reshape(columns.shape[1], sizes.groups, -1).swapaxes(0, 1)
-        total += np.matmul(columns.swapaxes(1, 2), rows, out=workspace.array("product", total.shape, total.dtype))
+        add_product(columns.swapaxes(1, 2), rows, total, first, workspace)
 
     shape = (sizes.groups, sizes.depth, kernel_shape[3] // sizes.groups)
     total = sum_of_blocks(gradient, sizes, add, shape, windows_within(_NUMBERS, sizes.groups * sizes.depth))

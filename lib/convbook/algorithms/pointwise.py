@@ -17,6 +17,7 @@ from convbook.algorithms._blocks import (
     Block,
     Pair,
     Sizes,
+    add_product,
     in_blocks,
     multiply,
     region,
@@ -62,12 +63,12 @@ def kernel_gradient(inputs: Array, gradient: Array, kernel_shape: tuple[int, ...
     sizes = Sizes(inputs.shape, kernel_shape, strides, dilation_rate, padding)
     places = list(np.ndindex(*kernel_shape[:2]))
 
-    def add(block: Block, part: Array, total: Array, workspace: Workspace) -> None:
+    def add(block: Block, part: Array, total: Array, first: bool, workspace: Workspace) -> None:
         views = grouped_patches(region(inputs, block, sizes, workspace), kernel_shape, strides, dilation_rate)
         rows = part.reshape(-1, sizes.groups, total.shape[-1]).swapaxes(0, 1)
         for place in places:
             pixels = views[..., place[0], place[1]].reshape(-1, sizes.groups, kernel_shape[2])
-            total[place] += np.matmul(pixels.transpose(1, 2, 0), rows)
+            add_product(pixels.transpose(1, 2, 0), rows, total[place], first, workspace)
 
     shape = (*kernel_shape[:2], sizes.groups, kernel_shape[2], kernel_shape[3] // sizes.groups)
     total = sum_of_blocks(gradient, sizes, add, shape, windows_within(_NUMBERS, inputs.shape[3] + kernel_shape[3]))

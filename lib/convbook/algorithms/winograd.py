@@ -41,7 +41,17 @@ from numpy.typing import DTypeLike, NDArray
 
 from convbook.algorithms import blocked
 from convbook.algorithms._arrays import Array
-from convbook.algorithms._blocks import NO_PADDING, Block, Pair, Sizes, in_blocks, region, sum_of_blocks, windows_within
+from convbook.algorithms._blocks import (
+    NO_PADDING,
+    Block,
+    Pair,
+    Sizes,
+    add_product,
+    in_blocks,
+    region,
+    sum_of_blocks,
+    windows_within,
+)
 from convbook.algorithms._threads import Workspace, parallel
 
 __all__ = ["LARGEST_KERNEL", "conv2d_2x2", "conv2d_4x4", "kernel_gradient_4x4", "matrices", "transform_kernel"]
@@ -202,7 +212,7 @@ def _kernel_gradient(side: int, inputs: Array, gradient: Array, kernel_shape: tu
     area, squares = math.prod(made.outputs), math.prod(made.values)
     channels = inputs.shape[3] * math.prod(strides)
 
-    def add(block: Block, part: Array, total: Array, workspace: Workspace) -> None:
+    def add(block: Block, part: Array, total: Array, first: bool, workspace: Workspace) -> None:
         values = _tiles(inputs, block, sizes, made, workspace)
         _, images, down, across, _ = values.shape
         by_group = values.reshape(squares, images * down * across, groups, -1).transpose(0, 2, 3, 1)
@@ -214,23 +224,17 @@ def _kernel_gradient(side: int, inputs: Array, gradient: Array, kernel_shape: tu
             places[i, j, :, :, : some.shape[1], : some.shape[2]] = some.transpose(3, 0, 1, 2, 4)
         changes = workspace.array("changes", (squares, groups, images * down * across, total.shape[3]), dtype)
         np.matmul(made.inverse.T, places.reshape(area, -1), out=changes.reshape(squares, -1))
-        total += np.matmul(by_group, changes, out=workspace.array("product", total.shape, dtype))
+        add_product(by_group, changes, total, first, workspace)
 
-    def of_filters(part: Array) -> Array:
-        filters = part.shape[3]
-        held = squares * channels // groups * filters
-        numbers = min(max(_NUMBERS, held), _KERNEL_NUMBERS)
-        windows = windows_within(numbers, squares * (2 * channels + filters) + area * filters) * area
-        shape = (squares, groups, channels // groups, filters // groups)
-        lanes = 1 << (max(2 * _KERNEL_NUMBERS // held, 1).bit_length() - 1)
-        total = sum_of_blocks(part, sizes, add, shape, windows, made.outputs, min(lanes, 4))
-        elements = made.kernel.T @ total.swapaxes(1, 2).reshape(squares, -1)
-        return _from_phases(elements, made, kernel_shape[:3], filters)
-
+    filters = kernel_shape[3]
+    shape = (squares, groups, channels // groups, filters // groups)
+    # Large blocks for large kernels, or adding up would take as long as multiplying.
+    numbers = min(max(_NUMBERS, math.prod(shape) // 4), 2 * _NUMBERS)
+    windows = windows_within(numbers, squares * (2 * channels + filters) + area * filters) * area
     with np.errstate(over="ignore", invalid="ignore"):
-        step = max(2 * _KERNEL_NUMBERS // (squares * channels), 1) if groups == 1 else kernel_shape[3]
-        edges = range(0, kernel_shape[3], step)
-        result = np.concatenate([of_filters(gradient[..., first : first + step]) for first in edges], axis=3)
+        total = sum_of_blocks(gradient, sizes, add, shape, windows, made.outputs)
+        elements = made.kernel.T @ total.swapaxes(1, 2).reshape(squares, -1)
+        result = _from_phases(elements, made, kernel_shape[:3], filters)
         all_finite = np.isfinite(np.add.reduce(result, axis=None))
     if not all_finite:  # NaN and infinity have spread
         return blocked.kernel_gradient(inputs, gradient, kernel_shape, strides, dilation_rate, padding)
