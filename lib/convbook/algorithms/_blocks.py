@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -199,8 +199,10 @@ def sum_of_blocks(
     shape: tuple[int, ...],
     windows: int,
     tile: Pair = (1, 1),
-) -> Array:
+) -> Iterator[tuple[slice, Array]]:
     """The sum over all blocks of something of ``shape``: the gradient of a kernel, to which every window contributes.
+
+    It comes a part of the filters at a time: which, and their sum.
 
     Args:
         gradient: that of the output, ``(B, oh, ow, c_out)``.
@@ -218,7 +220,6 @@ def sum_of_blocks(
         else [(0, shape[-1])]
     )
     pieces = blocks(gradient.shape, windows, tile, lanes)
-    total = np.empty(shape, gradient.dtype)
 
     def work(share: tuple[Pair, int], workspace: Workspace) -> None:
         filters, lane = share
@@ -232,8 +233,12 @@ def sum_of_blocks(
         sums: dict[tuple[Pair, int], Array] = {}
         parallel(work, list(itertools.product(at_once, range(lanes))), _workers(sizes))
         for filters in at_once:
-            total[..., slice(*filters)] = functools.reduce(np.add, (sums[filters, lane] for lane in range(lanes)))
-    return total
+            yield slice(*filters), functools.reduce(np.add, (sums.pop((filters, lane)) for lane in range(lanes)))
+
+
+def all_filters(parts: Iterable[tuple[slice, Array]], shape: tuple[int, ...]) -> Array:
+    """What :func:`sum_of_blocks` gives, put together into an array of ``shape``."""
+    return np.concatenate([total for _, total in parts], axis=-1).reshape(shape)
 
 
 def multiply(rows: Array, columns: Array, outputs: Array, across: int = 1) -> None:

@@ -39,6 +39,7 @@ from convbook.algorithms._blocks import (
     Block,
     Pair,
     Sizes,
+    all_filters,
     in_blocks,
     multiply,
     region,
@@ -228,7 +229,7 @@ def kernel_gradient(inputs: Array, gradient: Array, kernel_shape: tuple[int, ...
         columns = strips.reshape(made.groups, -1, made.depth).swapaxes(1, 2)
         total += diagonal_sum(columns @ _rows(part, made), made)
 
-    return sum_of_blocks(gradient, sizes, add, kernel_shape, _windows(sizes))
+    return all_filters(sum_of_blocks(gradient, sizes, add, kernel_shape, _windows(sizes)), kernel_shape)
 
 
 def input_gradient(

@@ -18,6 +18,7 @@ from convbook.algorithms._blocks import (
     Pair,
     Sizes,
     add_product,
+    all_filters,
     in_blocks,
     multiply,
     region,
@@ -66,4 +67,4 @@ def kernel_gradient(inputs: Array, gradient: Array, kernel_shape: tuple[int, ...
 
     shape = (sizes.groups, sizes.depth, kernel_shape[3] // sizes.groups)
     total = sum_of_blocks(gradient, sizes, add, shape, windows_within(_NUMBERS, sizes.groups * sizes.depth))
-    return total.swapaxes(0, 1).reshape(kernel_shape)
+    return all_filters(total, shape).swapaxes(0, 1).reshape(kernel_shape)

@@ -95,8 +95,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "banded",
-        lambda sizes, _: sizes.kernel[2] < 16,
-        "with few channels the copying takes the time, and neighbouring windows share their pixels",
+        lambda sizes, _: min(sizes.kernel[2], sizes.kernel[3] // sizes.groups) < 16,
+        "with few channels or filters the copying takes the time, and neighbouring windows share their pixels",
     ),
     Rule("blocked", lambda sizes, _: True, "one matrix product, a piece at a time"),
 )

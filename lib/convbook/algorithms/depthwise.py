@@ -16,7 +16,17 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from convbook.algorithms._arrays import Array, grouped_patches
-from convbook.algorithms._blocks import NO_PADDING, Block, Pair, Sizes, in_blocks, region, sum_of_blocks, windows_within
+from convbook.algorithms._blocks import (
+    NO_PADDING,
+    Block,
+    Pair,
+    Sizes,
+    all_filters,
+    in_blocks,
+    region,
+    sum_of_blocks,
+    windows_within,
+)
 from convbook.algorithms._threads import Workspace
 
 # Numbers of the output that a block has.
@@ -81,4 +91,4 @@ def kernel_gradient(inputs: Array, gradient: Array, kernel_shape: tuple[int, ...
 
     shape = (*kernel_shape[:3], sizes.groups, filters)
     total = sum_of_blocks(gradient, sizes, add, shape, windows_within(_NUMBERS, kernel_shape[3]))
-    return total.reshape(kernel_shape)
+    return all_filters(total, kernel_shape)

@@ -18,6 +18,7 @@ from convbook.algorithms._blocks import (
     Pair,
     Sizes,
     add_product,
+    all_filters,
     in_blocks,
     multiply,
     region,
@@ -72,4 +73,4 @@ def kernel_gradient(inputs: Array, gradient: Array, kernel_shape: tuple[int, ...
 
     shape = (*kernel_shape[:2], sizes.groups, kernel_shape[2], kernel_shape[3] // sizes.groups)
     total = sum_of_blocks(gradient, sizes, add, shape, windows_within(_NUMBERS, inputs.shape[3] + kernel_shape[3]))
-    return total.swapaxes(2, 3).reshape(kernel_shape)
+    return all_filters(total, shape).swapaxes(2, 3).reshape(kernel_shape)

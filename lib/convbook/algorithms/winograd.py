@@ -228,26 +228,26 @@ def _kernel_gradient(side: int, inputs: Array, gradient: Array, kernel_shape: tu
 
     filters = kernel_shape[3]
     shape = (squares, groups, channels // groups, filters // groups)
-    # Large blocks for large kernels, or adding up would take as long as multiplying.
-    numbers = min(max(_NUMBERS, math.prod(shape) // 4), 2 * _NUMBERS)
-    windows = windows_within(numbers, squares * (2 * channels + filters) + area * filters) * area
+    windows = windows_within(2 * _NUMBERS, squares * (2 * channels + filters) + area * filters) * area
+    result = np.empty(kernel_shape, dtype)
     with np.errstate(over="ignore", invalid="ignore"):
-        total = sum_of_blocks(gradient, sizes, add, shape, windows, made.outputs)
-        elements = made.kernel.T @ total.swapaxes(1, 2).reshape(squares, -1)
-        result = _from_phases(elements, made, kernel_shape[:3], filters)
+        for part, total in sum_of_blocks(gradient, sizes, add, shape, windows, made.outputs):
+            elements = made.kernel.T @ total.swapaxes(1, 2).reshape(squares, -1)
+            of_part = slice(None) if groups > 1 else part
+            result[..., of_part] = _from_phases(elements, made, result[..., of_part].shape)
         all_finite = np.isfinite(np.add.reduce(result, axis=None))
     if not all_finite:  # NaN and infinity have spread
         return blocked.kernel_gradient(inputs, gradient, kernel_shape, strides, dilation_rate, padding)
     return result
 
 
-def _from_phases(elements: Array, made: _Transforms, kernel_shape: tuple[int, ...], filters: int) -> Array:
+def _from_phases(elements: Array, made: _Transforms, kernel_shape: tuple[int, ...]) -> Array:
     """The elements of a kernel whose channels are phases, ``(r * r, s * s * c * f)``, in its own order."""
-    (down, across), (height, width, channels) = made.strides, kernel_shape
+    (down, across), (height, width, channels, filters) = made.strides, kernel_shape
     taps = [-(-height // down), -(-width // across)]
     ordered = elements.reshape(*taps, down, across, channels, filters).transpose(0, 2, 1, 3, 4, 5)
     full = ordered.reshape(taps[0] * down, taps[1] * across, channels, filters)
-    return np.ascontiguousarray(full[:height, :width])
+    return full[:height, :width]
 
 
 def applies(sizes: Sizes) -> bool:
