@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from convbook.benchmark import conv, training
+from convbook.benchmark._rounds import advice, processor
 from convbook.shapes import _integer
 
 
@@ -54,6 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(conv.table(results))
         if options.picture:
             conv.picture(results, options.picture)
+    print(advice(results["machine"]["kernels"], processor()), end="")
     if options.json:
         options.json.write_text(json.dumps(results, indent=2) + "\n")
     return 0
