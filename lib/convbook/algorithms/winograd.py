@@ -11,18 +11,14 @@ have a product with ``a`` coefficients, which is known from its values at ``a`` 
 picks the last coefficient). The numbers that a correlation wants, ``y_j = sum_i g_i d_(i + j)``, are those by which
 ``h`` is multiplied in the sum of ``d_k s_k``; so ``A = V_m``, ``G = V_r`` and ``B' = V^-1`` transposed.
 
-In two dimensions the transforms are applied to rows and to columns, which is one product with a Kronecker product of
-matrices; ``F(4x4, 3x3)`` multiplies 36 times where 144 products are. And since a filter adds over channels, which the
-last transform can wait for, the multiplications for all tiles, channels and filters are ``a * a`` matrix products::
+In two dimensions the transforms are applied down the columns and then along the rows: ``F(4x4, 3x3)`` multiplies 36
+times where 144 products are. And since a filter adds over channels, which the last transform can wait for, the
+multiplications for all tiles, channels and filters are ``a * a`` matrix products::
 
     d: tiles (a * a, n, c)    g: kernel (a * a, c, f)    their product: (a * a, n, f)
 
 The price is rounding: values at large points nearly cancel. The points here, 0, 2/3, -2/3, 3/2, -3/2 and infinity for
 six, keep the numbers near 1; with the usual 0, 1, -1, 2, -2 the error is four times as large.
-
-A stride of ``s`` is a convolution of stride 1 over ``s * s`` times as many channels: the pixels of a square of
-``s * s`` are made channels of one pixel, and so are the elements of the kernel, filled up with zeros to a multiple of
-``s``.
 
 Source: Winograd (1980), "Arithmetic Complexity of Computations"; Lavin and Gray (2016), "Fast Algorithms for
 Convolutional Neural Networks", section 4. The points: Barabasz et al. (2020), "Error Analysis and Improving the
@@ -47,6 +43,7 @@ from convbook.algorithms._blocks import (
     Pair,
     Sizes,
     add_product,
+    cut,
     in_blocks,
     region,
     sum_of_blocks,
@@ -54,7 +51,7 @@ from convbook.algorithms._blocks import (
 )
 from convbook.algorithms._threads import Workspace, parallel
 
-__all__ = ["LARGEST_KERNEL", "conv2d_2x2", "conv2d_4x4", "kernel_gradient_4x4", "matrices", "transform_kernel"]
+__all__ = ["LARGEST_KERNEL", "conv2d_2x2", "conv2d_4x4", "kernel_gradient_4x4", "matrices"]
 
 # Elements of a kernel along an axis. With more, the transforms lose too many digits.
 LARGEST_KERNEL = 5
@@ -88,73 +85,67 @@ def matrices(outputs: int, kernel: int) -> tuple[NDArray[np.float64], NDArray[np
 
 
 class _Transforms(NamedTuple):
-    """The three transforms of a convolution in two dimensions, and what they are made for."""
+    """The transforms of one axis, ``F(m, r)``."""
 
-    outputs: Pair  # of a tile, down and across
-    values: Pair  # of a tile
-    strides: Pair
-    kernel: Array  # (a * a, r * r)
-    tiles: Array  # (a * a, a * a)
-    inverse: Array  # (m * m, a * a)
+    outputs: Array  # A', (m, a)
+    kernel: Array  # G, (a, r)
+    tile: Array  # B', (a, a)
 
 
-def _transforms(outputs: int, kernel_size: tuple[int, ...], strides: Pair, dtype: DTypeLike) -> _Transforms:
-    taps = [-(-size // stride) for size, stride in zip(kernel_size, strides, strict=True)]
+def _transforms(side: int, kernel_shape: tuple[int, ...], dtype: DTypeLike) -> tuple[_Transforms, _Transforms]:
+    """Those down the columns and those along the rows, for tiles with ``side * side`` outputs."""
     # Along an axis where the kernel has one element, there is nothing to save.
-    sides = [outputs if tap > 1 else 1 for tap in taps]
-    down, across = map(matrices, sides, taps)
-    inverse, kernel, tiles = (np.kron(one, other).astype(dtype) for one, other in zip(down, across, strict=True))
-    values = (len(down[2]), len(across[2]))
-    return _Transforms((sides[0], sides[1]), values, strides, kernel, tiles, inverse)
+    down, across = (
+        _Transforms(*(matrix.astype(dtype) for matrix in matrices(side if taps > 1 else 1, taps)))
+        for taps in kernel_shape[:2]
+    )
+    return down, across
 
 
-def transform_kernel(kernel: Array, made: _Transforms, groups: int) -> Array:
-    """``(kh, kw, c, g * f)`` as ``(a * a, g, s * s * c, f)``: ``G g G'`` for each channel and filter."""
-    (down, across), channels, filters = made.strides, kernel.shape[2], kernel.shape[3]
-    taps = [-(-kernel.shape[axis] // made.strides[axis]) for axis in (0, 1)]
-    full = np.zeros((taps[0] * down, taps[1] * across, channels, filters), kernel.dtype)
-    full[: kernel.shape[0], : kernel.shape[1]] = kernel
-    phases = full.reshape(taps[0], down, taps[1], across, channels, filters).transpose(0, 2, 1, 3, 4, 5)
-    elements = phases.reshape(taps[0] * taps[1], -1, filters)
-    values = np.empty((len(made.kernel), *elements.shape[1:]), kernel.dtype)
-
-    def work(part: slice, _: Workspace) -> None:
-        rows = elements[:, part].reshape(len(elements), -1)
-        np.matmul(made.kernel, rows, out=values[:, part].reshape(len(values), -1))
-
-    parallel(work, [slice(start, start + 64) for start in range(0, elements.shape[1], 64)])
-    return values.reshape(*values.shape[:2], groups, -1).transpose(0, 2, 1, 3)
+def _transformed(down: Array, across: Array, array: Array, workspace: Workspace, name: str) -> Array:
+    """``down X across'`` for the first two axes of an array: ``(y, x, ...)`` to ``(Y, X, ...)``."""
+    half = workspace.array("half", (len(down), array[0].size), array.dtype)
+    np.matmul(down, array.reshape(len(array), -1), out=half)
+    whole = workspace.array(name, (len(down), len(across), array[0, 0].size), array.dtype)
+    np.matmul(across, half.reshape(len(down), array.shape[1], -1), out=whole)
+    return whole.reshape(*whole.shape[:2], *array.shape[2:])
 
 
-def _phases(pixels: Array, made: _Transforms, groups: int, workspace: Workspace) -> Array:
-    """The pixels of each square of ``s * s`` as channels of one: ``(n, h / s, w / s, g * s * s * c)``."""
-    down, across = made.strides
-    images, height, width, channels = pixels.shape
-    split = pixels.reshape(images, height // down, down, width // across, across, groups, channels // groups)
-    ordered = split.transpose(0, 1, 3, 5, 2, 4, 6)
-    phases = workspace.array("phases", ordered.shape, pixels.dtype)
-    np.copyto(phases, ordered)
-    return phases.reshape(*phases.shape[:3], -1)
+def _transformed_kernel(kernel: Array, down: _Transforms, across: _Transforms, groups: int) -> Array:
+    """``(kh, kw, c, g * f)`` as ``(a, a, g, c, f)``: ``G g G'`` for each channel and filter."""
+    values = np.empty((len(down.kernel), len(across.kernel), *kernel.shape[2:]), kernel.dtype)
+
+    def work(channels: slice, workspace: Workspace) -> None:
+        part = np.ascontiguousarray(kernel[:, :, channels])
+        values[:, :, channels] = _transformed(down.kernel, across.kernel, part, workspace, "kernel")
+
+    parallel(work, [slice(start, start + 32) for start in range(0, kernel.shape[2], 32)])
+    return values.reshape(*values.shape[:3], groups, -1).transpose(0, 1, 3, 2, 4)
 
 
-def _tiles(inputs: Array, block: Block, sizes: Sizes, made: _Transforms, workspace: Workspace) -> Array:
-    """The tiles of a block's pixels, transformed: ``(a * a, n, th, tw, g * s * s * c)``."""
-    counts = [-(-(to - start) // m) for (start, to), m in zip(block[1:], made.outputs, strict=True)]
-    reach = [((n - 1) * m + a) * s for n, m, a, s in zip(counts, made.outputs, made.values, made.strides, strict=True)]
+def _transformed_tiles(inputs: Array, block: Block, sizes: Sizes, down: _Transforms, across: _Transforms,
+                       workspace: Workspace) -> Array:  # fmt: skip
+    """The tiles that a block's windows read, ``B' d B``: ``(a, a, images, tiles down, tiles across, channels)``."""
+    counts, reach = [], []
+    for (start, stop), axis in zip(block[1:], (down, across), strict=True):
+        outputs, values = axis.outputs.shape
+        counts.append(-(-(stop - start) // outputs))
+        reach.append((counts[-1] - 1) * outputs + values)
     pixels = region(inputs, block, sizes, workspace, (reach[0], reach[1]))
-    if made.strides != (1, 1):
-        pixels = _phases(pixels, made, sizes.groups, workspace)
     image, row, column, channel = pixels.strides
     view = as_strided(
         pixels,
-        (*made.values, len(pixels), *counts, pixels.shape[3]),
-        (row, column, image, made.outputs[0] * row, made.outputs[1] * column, channel),
+        (len(down.tile), len(across.tile), len(pixels), *counts, pixels.shape[3]),
+        (row, column, image, len(down.outputs) * row, len(across.outputs) * column, channel),
     )
     tiles = workspace.array("tiles", view.shape, pixels.dtype)
     np.copyto(tiles, view)
-    values = workspace.array("values", (len(made.tiles), *view.shape[2:]), pixels.dtype)
-    np.matmul(made.tiles, tiles.reshape(len(values), -1), out=values.reshape(len(values), -1))
-    return values
+    return _transformed(down.tile, across.tile, tiles, workspace, "values")
+
+
+def applies(sizes: Sizes) -> bool:
+    """Whether these transforms serve: no strides, no dilation, and no more than five elements along an axis."""
+    return sizes.strides == sizes.dilation_rate == (1, 1) and max(sizes.kernel[:2]) <= LARGEST_KERNEL
 
 
 def _conv2d(side: int, inputs: Array, kernel: Array, strides: Pair, dilation_rate: Pair,
@@ -162,39 +153,36 @@ def _conv2d(side: int, inputs: Array, kernel: Array, strides: Pair, dilation_rat
     sizes = Sizes(inputs.shape, kernel.shape, strides, dilation_rate, padding)
     if not applies(sizes):
         return blocked.conv2d(inputs, kernel, strides, dilation_rate, padding, outputs)
-    groups, dtype = sizes.groups, inputs.dtype
-    made = _transforms(side, kernel.shape[:2], strides, dtype)
-    area, squares = math.prod(made.outputs), math.prod(made.values)
-    channels = inputs.shape[3] * math.prod(strides)
+    groups, channels, filters = sizes.groups, inputs.shape[3], kernel.shape[3]
+    down, across = _transforms(side, kernel.shape, inputs.dtype)
+    tile = (len(down.outputs), len(across.outputs))
+    squares = len(down.tile) * len(across.tile)
 
     def convolve(kernel: Array, outputs: Array) -> None:
-        transformed = transform_kernel(kernel, made, groups)
+        weights = _transformed_kernel(kernel, down, across, groups)
 
         def compute(block: Block, outputs: Array, workspace: Workspace) -> None:
-            values = _tiles(inputs, block, sizes, made, workspace)
-            _, images, down, across, _ = values.shape
-            by_group = values.reshape(squares, images * down * across, groups, -1).swapaxes(1, 2)
-            products = workspace.array("products", (*by_group.shape[:3], transformed.shape[3]), dtype)
-            np.matmul(by_group, transformed, out=products)
-            inverse = workspace.array("inverse", (area, *products.shape[1:]), dtype)
-            np.matmul(made.inverse, products.reshape(squares, -1), out=inverse.reshape(area, -1))
-            places = inverse.reshape(*made.outputs, groups, images, down, across, -1).transpose(0, 1, 3, 4, 5, 2, 6)
-            for i, j in np.ndindex(*made.outputs):
-                part = outputs[:, i :: made.outputs[0], j :: made.outputs[1]]
-                part = part.reshape(*part.shape[:3], groups, transformed.shape[3])
-                part[...] = places[i, j, :, : part.shape[1], : part.shape[2]]
+            values = _transformed_tiles(inputs, block, sizes, down, across, workspace)
+            places = values.shape[2:5]
+            by_group = values.reshape(*values.shape[:2], math.prod(places), groups, -1).swapaxes(2, 3)
+            products = workspace.array("products", (*by_group.shape[:4], weights.shape[4]), inputs.dtype)
+            np.matmul(by_group, weights, out=products)
+            inverse = _transformed(down.outputs, across.outputs, products, workspace, "inverse")
+            inverse = inverse.reshape(*tile, groups, *places, -1).transpose(0, 1, 3, 4, 5, 2, 6)
+            for i, j in np.ndindex(*tile):
+                part = outputs[:, i :: tile[0], j :: tile[1]]
+                part = part.reshape(*part.shape[:3], groups, weights.shape[4])
+                part[...] = inverse[i, j, :, : part.shape[1], : part.shape[2]]
 
-        each = squares * (2 * channels + kernel.shape[3]) + (squares + area) * kernel.shape[3]
-        windows = windows_within(_NUMBERS, each) * area
+        windows = windows_within(_NUMBERS, 3 * squares * channels + 2 * squares * kernel.shape[3]) * math.prod(tile)
         of_kernel = sizes._replace(kernel=kernel.shape)
-        in_blocks(inputs, kernel, of_kernel, compute, windows, made.outputs, outputs, spreads=True)
+        in_blocks(inputs, kernel, of_kernel, compute, windows, tile, outputs, spreads=True)
 
-    result = np.empty(sizes.output, dtype) if outputs is None else outputs
+    result = np.empty(sizes.output, inputs.dtype) if outputs is None else outputs
     # The transformed kernel is several times as large as the kernel: a few filters at a time.
-    step = _KERNEL_NUMBERS // (squares * channels // groups) if groups == 1 else kernel.shape[3]
-    for first in range(0, kernel.shape[3], max(step, 1)):
-        part = slice(first, first + max(step, 1))
-        convolve(kernel[..., part], result[..., part])
+    most = max(_KERNEL_NUMBERS // (squares * channels), 1) if groups == 1 else filters
+    for start, stop in cut(filters, most):
+        convolve(kernel[..., start:stop], result[..., start:stop])
     return result
 
 
@@ -207,53 +195,35 @@ def _kernel_gradient(side: int, inputs: Array, gradient: Array, kernel_shape: tu
     sizes = Sizes(inputs.shape, kernel_shape, strides, dilation_rate, padding)
     if not applies(sizes):
         return blocked.kernel_gradient(inputs, gradient, kernel_shape, strides, dilation_rate, padding)
-    groups, dtype = sizes.groups, inputs.dtype
-    made = _transforms(side, kernel_shape[:2], strides, dtype)
-    area, squares = math.prod(made.outputs), math.prod(made.values)
-    channels = inputs.shape[3] * math.prod(strides)
+    groups, channels, filters = sizes.groups, inputs.shape[3], kernel_shape[3]
+    down, across = _transforms(side, kernel_shape, inputs.dtype)
+    tile = (len(down.outputs), len(across.outputs))
+    squares = len(down.tile) * len(across.tile)
 
     def add(block: Block, part: Array, total: Array, first: bool, workspace: Workspace) -> None:
-        values = _tiles(inputs, block, sizes, made, workspace)
-        _, images, down, across, _ = values.shape
-        by_group = values.reshape(squares, images * down * across, groups, -1).transpose(0, 2, 3, 1)
-        places = workspace.array("places", (*made.outputs, groups, images, down, across, total.shape[3]), dtype)
-        places.fill(0)
-        for i, j in np.ndindex(*made.outputs):
-            some = part[:, i :: made.outputs[0], j :: made.outputs[1]]
-            some = some.reshape(*some.shape[:3], groups, total.shape[3])
-            places[i, j, :, :, : some.shape[1], : some.shape[2]] = some.transpose(3, 0, 1, 2, 4)
-        changes = workspace.array("changes", (squares, groups, images * down * across, total.shape[3]), dtype)
-        np.matmul(made.inverse.T, places.reshape(area, -1), out=changes.reshape(squares, -1))
-        add_product(by_group, changes, total, first, workspace)
+        values = _transformed_tiles(inputs, block, sizes, down, across, workspace)
+        places = values.shape[2:5]
+        by_group = values.reshape(*values.shape[:2], math.prod(places), groups, -1).transpose(0, 1, 3, 4, 2)
+        changes = workspace.array("changes", (*tile, groups, *places, total.shape[4]), inputs.dtype)
+        changes.fill(0)  # windows that complete the last tiles, but are not there
+        for i, j in np.ndindex(*tile):
+            some = part[:, i :: tile[0], j :: tile[1]]
+            some = some.reshape(*some.shape[:3], groups, total.shape[4])
+            changes[i, j, :, :, : some.shape[1], : some.shape[2]] = some.transpose(3, 0, 1, 2, 4)
+        spread = _transformed(down.outputs.T, across.outputs.T, changes, workspace, "spread")
+        add_product(by_group, spread.reshape(*spread.shape[:3], -1, total.shape[4]), total, first, workspace)
 
-    filters = kernel_shape[3]
-    shape = (squares, groups, channels // groups, filters // groups)
-    windows = windows_within(2 * _NUMBERS, squares * (2 * channels + filters) + area * filters) * area
-    result = np.empty(kernel_shape, dtype)
+    shape = (len(down.tile), len(across.tile), groups, channels // groups, filters // groups)
+    windows = windows_within(2 * _NUMBERS, 3 * squares * channels + 2 * squares * filters) * math.prod(tile)
+    result = np.empty(kernel_shape, inputs.dtype)
     with np.errstate(over="ignore", invalid="ignore"):
-        for part, total in sum_of_blocks(gradient, sizes, add, shape, windows, made.outputs):
-            elements = made.kernel.T @ total.swapaxes(1, 2).reshape(squares, -1)
-            of_part = slice(None) if groups > 1 else part
-            result[..., of_part] = _from_phases(elements, made, result[..., of_part].shape)
+        for part, total in sum_of_blocks(gradient, sizes, add, shape, windows, tile):
+            change = _transformed(down.kernel.T, across.kernel.T, total, Workspace(), "kernel").swapaxes(2, 3)
+            result[..., part if groups == 1 else slice(None)] = change.reshape(*change.shape[:3], -1)
         all_finite = np.isfinite(np.add.reduce(result, axis=None))
     if not all_finite:  # NaN and infinity have spread
         return blocked.kernel_gradient(inputs, gradient, kernel_shape, strides, dilation_rate, padding)
     return result
-
-
-def _from_phases(elements: Array, made: _Transforms, kernel_shape: tuple[int, ...]) -> Array:
-    """The elements of a kernel whose channels are phases, ``(r * r, s * s * c * f)``, in its own order."""
-    (down, across), (height, width, channels, filters) = made.strides, kernel_shape
-    taps = [-(-height // down), -(-width // across)]
-    ordered = elements.reshape(*taps, down, across, channels, filters).transpose(0, 2, 1, 3, 4, 5)
-    full = ordered.reshape(taps[0] * down, taps[1] * across, channels, filters)
-    return full[:height, :width]
-
-
-def applies(sizes: Sizes) -> bool:
-    """Whether there is something to transform: no dilation, and no more than five elements along an axis."""
-    taps = [-(-size // stride) for size, stride in zip(sizes.kernel[:2], sizes.strides, strict=True)]
-    return sizes.dilation_rate == (1, 1) and max(taps) <= LARGEST_KERNEL
 
 
 def conv2d_2x2(inputs: Array, kernel: Array, strides: Pair, dilation_rate: Pair,
