@@ -142,6 +142,43 @@ def test_a_finger_draws(mount):
     assert page.get_by_label("Input", exact=True).first.input_value() == "your own"
 
 
+def test_a_finger_draws_a_line_and_scrolls_nothing(mount):
+    for explorer in (ConvolutionExplorer(), ConvolutionExplorer(rng.integers(0, 9, (5, 5, 2)), np.ones((3, 3, 2, 1)))):
+        page = mount(explorer, width=360, has_touch=True, is_mobile=True)
+        page.set_viewport_size({"width": 360, "height": 500})
+        grid = page.locator(".cb-grid.cb-input").first
+        assert grid.evaluate("(grid) => getComputedStyle(grid).touchAction") == "manipulation"
+        page.get_by_label("A click on the input").select_option("draw")
+        grid.scroll_into_view_if_needed()
+        before = page.evaluate("scrollY")
+        boxes = [grid.locator(f'[data-row="{row}"][data-column="1"]').bounding_box() for row in (4, 3, 2, 1)]
+        points = [{"x": box["x"] + 9, "y": box["y"] + 9} for box in boxes]
+        finger = page.context.new_cdp_session(page)
+        finger.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": points[:1]})
+        for point in points[1:]:
+            finger.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [point]})
+        finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        label = grid.get_attribute("aria-label")
+        assert read(page, label)[1:5, 1].tolist() == [9, 9, 9, 9]
+        assert page.evaluate("scrollY") == before
+
+
+def test_reset_ends_a_play_and_returns_to_the_opening(mount):
+    explorer = ConvolutionExplorer(selected=(1, 2, 0))
+    page = mount(explorer)
+    opening = said(page)
+    cell(page, "Input", 0, 0).focus()
+    page.keyboard.type("7")
+    page.get_by_role("button", name="Play").click()
+    assert said(page).startswith("Output (1, 3)")
+    page.get_by_role("button", name="Reset").click()
+    page.mouse.move(0, 0)
+    page.wait_for_timeout(1000)
+    assert said(page) == opening
+    assert_allclose(read(page, "Input"), explorer.input[:, :, 0])
+    assert page.get_by_role("button", name="Play").count() == 1
+
+
 def test_stepping_goes_through_all_outputs_and_begins_anew(mount):
     page = mount(ConvolutionExplorer())
     places = []

@@ -54,7 +54,9 @@ function render({ model, el }) {
   // --- controls ---
 
   const single = () => input.shape[2] === 1 && kernel.shape[3] === 1;
-  const pen = pencil("shows what it touches");
+  const pen = pencil("shows what it touches", () => paints());
+  // What is drawn on with a finger does not scroll.
+  const paints = () => inputs.forEach((grid) => grid.body.classList.toggle("cb-paints", pen.draws));
   const controls = {
     image: presets("Input", (image) => change({ input: image })),
     size: number("Input size", 3, 14, 6, (size) => change({ input: nested(placed(input, 0, 0, size, size)) })),
@@ -88,7 +90,10 @@ function render({ model, el }) {
     select(Math.floor(next / ow), next % ow, turn);
     return next !== 0 || turn !== 0;
   });
-  const reset = button("Reset", () => change(start));
+  const reset = button("Reset", () => {
+    steps.stop();
+    change(start);
+  });
   steps.root.append(reset);
   root.append(stage, steps.root, explained, said);
 
@@ -136,6 +141,7 @@ function render({ model, el }) {
           : "padding: 0";
       return grid;
     });
+    paints();
     weights = Array.from({ length: filters }, (_, f) =>
       Array.from({ length: channels }, (_, c) => {
         const name = ["Kernel", of("filter", f, filters), of("channel", c, channels)].filter(Boolean).join(", ");
@@ -292,9 +298,9 @@ function render({ model, el }) {
     for (const control of ["image", "kernel", "size", "kernelSize"]) controls[control].root.hidden = !single();
   }
 
-  const names = ["input", "kernel", "bias", "strides", "padding", "dilation_rate", "operation"];
+  const names = ["input", "kernel", "bias", "strides", "padding", "dilation_rate", "operation", "selected"];
   const start = valuesOf(model, names);
-  const following = follow(model, [...names, "selected"], update);
+  const following = follow(model, names, update);
   update();
   return () => {
     steps.stop();
