@@ -54,7 +54,7 @@ function put(node, attributes) {
 // The maps that pass between the layers: as high as they have rows, and wider with more channels. Lists are thin.
 export class MapBoxes {
   constructor() {
-    const title = "The maps: as high as their rows, and wider with more channels";
+    const title = "The maps: as high as their rows, wider with more channels; lists are dashed";
     this.root = element("div", { class: "cb-maps", "aria-hidden": "true" }, element("div", { class: "cb-title" }, title));
     this.boxes = [];
   }
