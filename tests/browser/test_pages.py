@@ -103,3 +103,12 @@ def test_a_link_leads_to_the_section_behind_an_explorer_that_grows(browser, addr
     top = page.locator("#what-does-a-rotation-do").evaluate("(section) => section.getBoundingClientRect().top")
     page.close()
     assert 0 <= top < 150
+
+
+def test_a_table_of_four_columns_fits_a_telephone(browser, address):
+    page = browser.new_page(viewport={"width": visits.NARROW, "height": visits.HEIGHT})
+    page.goto(f"{address}book/networks/lenet.html")
+    table = page.locator("table.table", has_text="trainable subsampling").locator("..")
+    needed, given = table.evaluate("(box) => [box.scrollWidth, box.clientWidth]")
+    page.close()
+    assert needed <= given
