@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -40,6 +40,15 @@ def _operation(name: str, value: Any) -> str:
     if value not in _OPERATIONS:
         raise ValueError(f"{name}: got {value!r}, expected one of {', '.join(_OPERATIONS)}")
     return str(value)
+
+
+def _left_out(name: str, value: Any) -> list[str]:
+    if not isinstance(value, (list, tuple)):
+        raise TypeError(f"{name}: got {value!r}, expected a list of some of {', '.join(_SETTINGS)}")
+    for setting in value:
+        if setting not in _SETTINGS:
+            raise ValueError(f"{name}: got {setting!r}, expected some of {', '.join(_SETTINGS)}")
+    return [*value]
 
 
 def _place(name: str, value: Any) -> tuple[int, ...]:
@@ -96,7 +105,7 @@ class ConvolutionExplorer(Explorer, page="convolution"):
     selected = Checked(_place, (0, 0, 0))
     images = traitlets.Dict().tag(sync=True)
     kernels = traitlets.Dict().tag(sync=True)
-    without = traitlets.List(traitlets.Enum(_SETTINGS)).tag(sync=True)
+    without = Checked(_left_out, [])
     output = traitlets.Any(read_only=True)
 
     def __init__(
@@ -112,7 +121,7 @@ class ConvolutionExplorer(Explorer, page="convolution"):
         selected: tuple[int, int, int] = (0, 0, 0),
         images: Mapping[str, ArrayLike] | None = None,
         kernels: Mapping[str, ArrayLike] | None = None,
-        without: Iterable[str] = (),
+        without: Sequence[str] = (),
         **options: Any,
     ) -> None:
         pictures = {**(_pictures() if images is None else images)}
@@ -130,7 +139,7 @@ class ConvolutionExplorer(Explorer, page="convolution"):
             selected=selected,
             images={name: _with_axes(picture, 3).tolist() for name, picture in pictures.items()},
             kernels={name: _with_axes(preset, 4).tolist() for name, preset in presets.items()},
-            without=list(without),
+            without=without,
             **options,
         )
 
