@@ -127,6 +127,8 @@ def test_another_number_of_channels_is_set_together():
     [
         ("strides", None, TypeError, "strides: got None, expected an integer"),
         ("operation", None, ValueError, "operation: got None, expected one of cross-correlation, convolution"),
+        ("without", "operation", TypeError, "without: got 'operation', expected a list of some of strides, padding,"),
+        ("without", ["kernel"], ValueError, "without: got 'kernel', expected some of strides, padding, dilation_rate,"),
         ("selected", (1, 2), TypeError, "selected: got (1, 2), expected (row, column, filter)"),
         ("selected", (0, -1, 0), ValueError, "selected: got -1, expected 0 to"),
         ("strides", 0, ValueError, "strides: got 0, expected 1 to 8"),

@@ -247,9 +247,14 @@ def test_what_is_drawn_on_the_page_reaches_python(lenet, digits):
 
 def test_the_examples_are_read_as_their_names_say(lenet, digits):
     explorer = LeNetExplorer(lenet)
-    assert [name for name in explorer.images if "read" not in name] == [f"a {digit}" for digit in range(10)]
-    misread = [name for name in explorer.images if "read" in name]
+    names = [f"an {digit}" if digit == 8 else f"a {digit}" for digit in range(10)]
+    assert list(explorer.images)[:10] == names
+    misread = list(explorer.images)[10:]
     assert len(misread) == 2
+    assert all(name.split(", read as ")[0] in names for name in misread)
+    # Stored by what sorts the names of objects, they are in this order still.
+    state = json.loads(json.dumps(explorer.get_state()["images"], sort_keys=True))
+    assert [name for name, _ in state] == [*names, *misread]
     for name, image in explorer.images.items():
         written, *read = map(int, re.findall(r"\d", name))
         place = np.flatnonzero((np.abs(digits.x_test[:, :, :, 0] - image) < 1e-6).all(axis=(1, 2)))[0]
@@ -258,6 +263,12 @@ def test_the_examples_are_read_as_their_names_say(lenet, digits):
         answer = explorer.scores.argmax()
         assert answer == (read[0] if read else written)
         assert (answer != written) == bool(read)
+
+
+def test_a_note_is_written_under_the_picture(lenet, digits):
+    images = {"first": digits.x_test[0]}
+    assert "MNIST was not at hand" in LeNetExplorer(lenet, images, note="MNIST was not at hand").picture()
+    assert "MNIST" not in LeNetExplorer(lenet, images).picture()
 
 
 def test_its_line_is_the_same_whatever_it_sees(lenet, digits):

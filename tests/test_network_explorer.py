@@ -112,7 +112,8 @@ def test_a_network_that_cannot_work_says_where_and_why_in_the_words_of_the_libra
         kind, error = explorer.layers[failed]["class_name"], explorer.summary[failed]["error"]
         with pytest.raises(ValueError, match=re.escape(f"layers: layer {failed + 1} ({kind}) cannot work: {error}")):
             explorer.model()
-        with pytest.raises(ValueError, match=re.escape(error) + "$"):
+        words = "kernel: reaches over" if error.startswith("a window of") else re.escape(error) + "$"
+        with pytest.raises(ValueError, match=words):
             models.Sequential([Input(explorer.input_shape), *made(layers, explorer.layers[: failed + 1])])
         if failed:
             NetworkBuilder(explorer.input_shape, explorer.layers[:failed]).model()
@@ -123,7 +124,7 @@ def test_keras_refuses_the_windows_that_do_not_fit_as_well():
     refused = 0
     for explorer in networks(40, False, 3):
         failed = next(number for number, row in enumerate(explorer.summary) if row["error"])
-        if explorer.summary[failed]["error"].startswith("kernel"):
+        if explorer.summary[failed]["error"].startswith("a window of"):
             refused += 1
             theirs(NetworkBuilder(explorer.input_shape, explorer.layers[:failed]))
             with pytest.raises(ValueError, match=r"Computed output size would be (zero or )?negative"):
@@ -227,9 +228,7 @@ def test_one_number_decides_whether_the_digit_is_seen():
     assert [len(axis) for axis in explorer.seen] == [28, 28]
     explorer.layers = with_kernel(5)
     assert explorer.seen is None
-    assert explorer.summary[4]["error"].startswith(
-        "kernel: reaches over 5 pixels, expected at most the 4 of the padded"
-    )
+    assert explorer.summary[4]["error"].startswith("a window of 5×5 pixels does not fit on a map of 4×4; ")
     assert [row["output_shape"] is None for row in explorer.summary] == [False] * 4 + [True] * 3
 
 
@@ -241,6 +240,14 @@ def test_the_words_for_layers_that_do_not_take_what_comes():
         ([flatten, conv], "input_shape: got (None, 64) of rank 2, expected images, (B, H, W, C)"),
         ([conv, {**conv, "strides": 2, "dilation_rate": 2}], "strides: got 2 with dilation_rate 2, expected one of"),
         ([conv, {**conv, "filters": 3, "groups": 2}], "groups: got 2, expected a divisor of filters = 3"),
+        (
+            [conv, {"class_name": "MaxPooling2D", "pool_size": 9}],
+            "a window of 9×9 pixels does not fit on a map of 8×8;",
+        ),
+        (
+            [{**conv, "kernel_size": 4, "dilation_rate": 3}],
+            "a window of 4×4 pixels, spread over 10×10, does not fit on",
+        ),
         ([{**conv, "groups": 2}, conv], "groups: got 2, expected a divisor of the 1 input channels"),
     ]:
         summary = NetworkBuilder((8, 8, 1), stack).summary
@@ -369,9 +376,12 @@ def test_the_still_picture_marks_what_is_seen_and_says_what_cannot_work():
     assert "15,346,630,656" in picture
     explorer.input_shape = (20, 31, 3)
     picture = explorer.picture()
-    assert "Layer 18: kernel: reaches over 2 pixels, expected at most the 1" in picture
+    assert "Layer 18: a window of 2×2 pixels does not fit on a map of 1×1" in picture
     assert "cannot work" in picture
     assert "are seen" not in picture
+    figure = explorer.still()
+    *_, cover = figure.axes[1].images
+    assert_array_equal(np.asarray(cover.get_array())[..., 3], np.full((20, 31), 0.72))
 
 
 def test_it_says_what_it_shows_in_one_line():

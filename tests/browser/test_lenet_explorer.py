@@ -291,6 +291,40 @@ FOCUSED = """() => {
 }"""
 
 
+def test_an_enlarged_map_stands_below_its_layer_which_stays_where_it_is(mount, explorer):
+    for width in (640, 360):
+        page = mount(explorer, width=width)
+        for name in ("max_pooling2d, map 2", "conv2d_1, map 3", "max_pooling2d_1, map 0", "conv2d, map 1"):
+            radio = page.locator(f'input[aria-label="{name}"]')
+            radio.scroll_into_view_if_needed()
+            before = radio.bounding_box()["y"]
+            radio.click()
+            page.wait_for_timeout(100)
+            assert abs(radio.bounding_box()["y"] - before) <= 1
+            assert page.locator(".cb-about").inner_text().startswith(name)
+            legend = page.locator(".cb-larger").evaluate("(detail) => detail.previousElementSibling.textContent")
+            assert legend.startswith(name.split(",")[0] + ":")
+
+
+def test_the_scores_have_their_digits_below_them_and_a_note_is_shown(mount, lenet, digits):
+    explorer = LeNetExplorer(lenet, {"first": digits.x_test[0]}, note="Trained on little.")
+    page = mount(explorer, width=360)
+    assert page.get_by_text("Trained on little.").is_visible()
+    assert page.locator(".cb-digits").inner_text().split() == [*"0123456789"]
+    canvas = page.locator("fieldset:has(.cb-digits) canvas").bounding_box()
+    for digit in range(10):
+        span = page.locator(".cb-digits span").nth(digit).bounding_box()
+        middle = (span["x"] + span["width"] / 2 - canvas["x"]) / canvas["width"]
+        assert abs(10 * middle - digit - 0.5) < 0.25
+
+
+def test_no_number_of_a_filter_is_cut_off(mount, explorer):
+    page = mount(explorer, width=360)
+    cells = page.locator(".cb-filters [role=gridcell]")
+    assert cells.count() == 25
+    assert cells.evaluate_all("(cells) => cells.filter((cell) => cell.scrollWidth > cell.clientWidth).length") == 0
+
+
 def test_the_keyboard_alone_reaches_everything(mount, explorer):
     page = mount(explorer)
     reached = []

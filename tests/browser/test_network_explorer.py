@@ -118,7 +118,7 @@ def shows(found, explorer):
     assert found["boxes"] == [False, *(shape and len(shape) == 1 for shape in shapes)]
     if explorer.seen is None:
         assert found["frame"] is None
-        assert found["missed"] == [[], []]
+        assert found["missed"] == [[*range(height)], [*range(width)]]
         return
     for axis, size in enumerate((height, width)):
         assert set(found["missed"][axis]) == set(range(size)) - set(explorer.seen[axis].tolist())
@@ -268,19 +268,48 @@ def test_layers_that_do_not_fit_together_are_refused_in_the_words_of_the_library
 def test_one_number_decides_whether_the_digit_is_seen_and_the_page_says_so(mount):
     page = mount(NetworkBuilder())
     assert said(page) == (
-        "Layer 5, Conv2D: its middle unit sees 24×24 of the 28×28 pixels, in rows 4 to 27 and columns 4 to 27."
+        "Layer 5, Conv2D: one of its four middle units sees 24×24 of the 28×28 pixels, in rows 4 to 27 and "
+        "columns 4 to 27."
     )
     assert turn(page, ("set", "Kernel size", 4))["said"] == "Layer 5, Conv2D: its middle unit sees all 28×28 pixels."
     found = turn(page, ("set", "Kernel size", 5))
     assert found["said"] == (
-        "Layer 5, Conv2D, cannot follow layer 4, MaxPooling2D: kernel: reaches over 5 pixels, expected at most the 4 "
-        "of the padded input (4 with padding 0 and 0); use a smaller kernel or more padding."
+        "Layer 5, Conv2D, cannot follow layer 4, MaxPooling2D: a window of 5×5 pixels does not fit on a map of 4×4; "
+        'take a smaller one, or padding "same".'
     )
     assert [row["cells"][0] for row in found["rows"][5:]] == ["–", "–"]
     assert turn(page, ("choose", 6, None))["said"].startswith(
         "Layer 7, Dense: nothing reaches it. Layer 5, Conv2D, can"
     )
-    assert turn(page, ("choose", 0, None))["said"].startswith("Layer 1, Conv2D: its middle unit sees 5×5 of the 28×28")
+    assert turn(page, ("choose", 0, None))["said"].startswith(
+        "Layer 1, Conv2D: one of its four middle units sees 5×5 of the 28×28"
+    )
+
+
+def test_a_map_of_even_size_has_more_middle_units_than_one(mount):
+    page = mount(NetworkBuilder((5, 6, 1), [{"class_name": "Conv2D", "kernel_size": 1}]))
+    assert said(page).startswith("Layer 1, Conv2D: one of its two middle units sees 1×1 of the 5×6 pixels")
+
+
+def test_a_telephone_shows_eight_layers_at_once(mount):
+    layers = NETWORKS["LeNet-5"]["layers"]
+    page = mount(NetworkBuilder((28, 28, 1), layers), width=360)
+    assert len(layers) == 8
+    table = page.locator(".cb-layers")
+    assert table.evaluate("(table) => table.scrollHeight") == table.evaluate("(table) => table.clientHeight")
+
+
+def test_the_experiments_of_the_lessons_come_out_as_they_say(mount):
+    page = mount(NetworkBuilder())
+    turn(page, ("choose", 0, None), ("set", "Dilation", 2))
+    assert "its four middle units sees 5×5 of the 28×28 pixels, spread with holes over 9×9" in said(page)
+    assert "holes" not in turn(page, ("choose", 1, None))["said"]
+    assert "does not fit" not in said(page)
+    assert "spread over 5×5, does not fit" in turn(page, ("choose", 4, None), ("set", "Dilation", 2))["said"]
+    page = mount(NetworkBuilder(**NETWORKS["a small network for CIFAR-10"]))
+    assert turn(page)["rows"][3]["cells"][1] == "30,730"
+    found = turn(page, ("choose", 1, None), ("press", "Remove", None))
+    assert found["rows"][2]["cells"][1] == "122,890"
 
 
 def test_the_drawing_has_a_name_that_says_what_is_seen(mount):
@@ -294,12 +323,13 @@ def test_holes_and_padding_alone_are_said(mount):
     dilated = {"class_name": "Conv2D", "kernel_size": 3, "dilation_rate": 2}
     page = mount(NetworkBuilder((15, 17, 1), [dilated] * 3))
     assert said(page) == (
-        "Layer 3, Conv2D: its middle unit sees 7×7 of the 15×17 pixels, in rows 1 to 13 and columns "
-        "2 to 14, with holes."
+        "Layer 3, Conv2D: its middle unit sees 7×7 of the 15×17 pixels, spread with holes over 13×13, in rows 1 to 13 "
+        "and columns 2 to 14."
     )
     page = mount(NetworkBuilder((5, 3, 1), [{"class_name": "Conv2D", "kernel_size": 2, "dilation_rate": 2}]))
     assert said(page) == (
-        "Layer 1, Conv2D: its middle unit sees 2×2 of the 5×3 pixels, in rows 1 to 3 and columns 0 to 2, with holes."
+        "Layer 1, Conv2D: its middle unit sees 2×2 of the 5×3 pixels, spread with holes over 3×3, in rows 1 to 3 and "
+        "columns 0 to 2."
     )
     far = {"class_name": "Conv2D", "kernel_size": 2, "dilation_rate": 32, "padding": "same"}
     page = mount(NetworkBuilder((5, 5, 3), [far]))
@@ -318,13 +348,15 @@ def test_the_picture_is_a_digit_or_in_several_channels_a_photograph(mount):
 def test_each_deed_is_named(mount):
     page = mount(NetworkBuilder())
     assert turn(page, ("set", "New layer", "AveragePooling2D"), ("press", "Add below", None))["said"].startswith(
-        "AveragePooling2D added. Layer 6, AveragePooling2D: its middle unit sees 28×28"[:60]
+        "AveragePooling2D added. Layer 6, AveragePooling2D: its middle unit sees "
     )
     assert turn(page, ("press", "Move up", None))["said"].startswith(
         "AveragePooling2D moved. Layer 5, AveragePooling2D: "
     )
-    assert turn(page, ("press", "Remove", None))["said"].startswith("AveragePooling2D removed. Layer 5, Conv2D: its ")
-    assert turn(page, ("set", "Start from", "LeNet-5"))["said"].startswith("LeNet-5. Layer 3, Conv2D: its middle unit")
+    assert turn(page, ("press", "Remove", None))["said"].startswith("AveragePooling2D removed. Layer 5, Conv2D: one ")
+    assert turn(page, ("set", "Start from", "LeNet-5"))["said"].startswith(
+        "LeNet-5. Layer 3, Conv2D: one of its four middle units"
+    )
     assert turn(page, ("choose", 1, None))["said"].startswith("Layer 2, MaxPooling2D: ")
 
 
@@ -417,12 +449,14 @@ def test_the_keyboard_alone_reaches_and_changes_everything(mount):
     ]  # fmt: skip
     page.locator("tbody input:checked").focus()
     page.keyboard.press("ArrowUp")
-    assert said(page).startswith("Layer 4, MaxPooling2D: its middle unit sees 16×16 of the 28×28 pixels")
+    assert said(page).startswith("Layer 4, MaxPooling2D: one of its four middle units sees 16×16 of the 28×28 pixels")
     page.keyboard.press("Tab")
     page.keyboard.type("Dep")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    assert said(page).startswith("DepthwiseConv2D added. Layer 5, DepthwiseConv2D: its middle unit sees 24×24")
+    assert said(page).startswith(
+        "DepthwiseConv2D added. Layer 5, DepthwiseConv2D: one of its four middle units sees 24×24"
+    )
     page.keyboard.press("Tab")
     for _ in range(2):
         page.keyboard.press("Space")
@@ -442,9 +476,9 @@ def test_the_keyboard_alone_reaches_and_changes_everything(mount):
 def test_a_click_anywhere_in_a_row_chooses_it(mount):
     page = mount(NetworkBuilder())
     page.locator("tbody tr").nth(2).locator("td").nth(1).click()
-    assert said(page).startswith("Layer 2, MaxPooling2D: its middle unit sees 6×6")
+    assert said(page).startswith("Layer 2, MaxPooling2D: one of its four middle units sees 6×6")
     page.get_by_text("8 filters, 5×5").click()
-    assert said(page).startswith("Layer 1, Conv2D: its middle unit sees 5×5")
+    assert said(page).startswith("Layer 1, Conv2D: one of its four middle units sees 5×5")
 
 
 def test_a_finger_builds(mount):
@@ -452,7 +486,7 @@ def test_a_finger_builds(mount):
     page.locator("tbody tr").nth(4).tap()
     assert said(page).startswith("Layer 4, MaxPooling2D")
     page.get_by_role("button", name="Remove").tap()
-    assert said(page).startswith("MaxPooling2D removed. Layer 4, Conv2D: its middle unit sees 18×18")
+    assert said(page).startswith("MaxPooling2D removed. Layer 4, Conv2D: one of its four middle units sees 18×18")
     page.get_by_role("button", name="Add below").tap()
     page.get_by_label("Filters", exact=True).fill("3")
     page.get_by_label("Filters", exact=True).blur()

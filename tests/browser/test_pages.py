@@ -91,3 +91,24 @@ def test_next_leads_through_the_whole_book(seen, site):
         read.append(at)
         at = seen(at)["light"].neighbours.get("next")
     assert sorted(read) == [path for path in visits.pages(site) if path.startswith("book/")]
+
+
+@pytest.mark.parametrize("width", [visits.NARROW, visits.WIDE])
+def test_a_link_leads_to_the_section_behind_an_explorer_that_grows(browser, address, width):
+    page = browser.new_page(viewport={"width": width, "height": visits.HEIGHT})
+    page.goto(f"{address}book/feature-maps/pooling.html#what-does-a-rotation-do")
+    page.wait_for_selector(".explorer-is-live", state="attached")
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(1000)  # as long as it might scroll
+    top = page.locator("#what-does-a-rotation-do").evaluate("(section) => section.getBoundingClientRect().top")
+    page.close()
+    assert 0 <= top < 150
+
+
+def test_a_table_of_four_columns_fits_a_telephone(browser, address):
+    page = browser.new_page(viewport={"width": visits.NARROW, "height": visits.HEIGHT})
+    page.goto(f"{address}book/networks/lenet.html")
+    table = page.locator("table.table", has_text="trainable subsampling").locator("..")
+    needed, given = table.evaluate("(box) => [box.scrollWidth, box.clientWidth]")
+    page.close()
+    assert needed <= given

@@ -160,7 +160,7 @@ def verdicts(found, shift, pool_size):
         pooled = f"The move is no multiple of {pool_size}: no whole steps take the old map to this one."
     return [
         [f"{(old != new).sum()} of {old.size} changed", units],
-        [f"{share if places else 0}{' %' if places else ''} moved along", along],
+        [f"{share} % of what is still in view moved along" if places else "0 moved along", along],
         [f"{stayed} of {values} stayed", pooled],
     ]
 
@@ -232,8 +232,44 @@ def test_given_pictures_kernels_and_weights_give_the_numbers_of_ops(mount):
             assert_allclose(read[key], found[key], rtol=0, atol=0.00501, err_msg=key)
         missing = ~np.isclose(shifted(found["map before"], *shift), found["map"], rtol=0, atol=1e-6)
         number, sentence = read["verdicts"][1]
-        assert (number == "100 % moved along") == (missing.sum() == 0) == (kernel_shape == (1, 1))
+        assert (
+            (number == "100 % of what is still in view moved along") == (missing.sum() == 0) == (kernel_shape == (1, 1))
+        )
         assert sentence.startswith(f"At {missing.sum()} of " if missing.any() else "At all ")
+
+
+def test_a_telephone_shows_beside_the_digit_what_becomes_of_the_layers(mount):
+    page = mount(ShiftExplorer(shift=(0, 0)), width=360)
+    short = page.locator(".cb-short")
+    assert short.inner_text().split("\n") == ["unit 5 → 5", "map 100 %", "pooled 24 of 24"]
+    digit, beside = page.locator(".cb-handle").bounding_box(), short.bounding_box()
+    assert digit["x"] + digit["width"] <= beside["x"]
+    assert digit["y"] < beside["y"] < digit["y"] + digit["height"]
+    page.locator(".cb-handle").focus()
+    page.keyboard.press("ArrowDown")
+    explorer = ShiftExplorer(shift=(1, 0))
+    kept = f"pooled {explorer._verdicts()[2].removesuffix(' stayed')}"
+    assert short.inner_text().split("\n") == [f"unit 5 → {explorer.moved_hidden.argmax()}", "map 100 %", kept]
+    assert not mount(ShiftExplorer(), width=1200).locator(".cb-short").is_visible()
+
+
+def test_what_happened_is_for_ears_alone_and_of_the_last_move(mount):
+    page = mount(ShiftExplorer(shift=(0, 0)))
+    status = page.locator("[role=status]")
+    assert max(status.bounding_box()[side] for side in ("width", "height")) <= 1
+    page.locator(".cb-handle").focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowUp"):
+        page.keyboard.press(key)
+    page.get_by_label("Padding").select_option("valid")
+    page.wait_for_timeout(700)
+    assert status.text_content().startswith("Moved 1 row up and 2 columns right: ")
+
+
+def test_the_marks_are_explained(mount):
+    page = mount(ShiftExplorer())
+    assert page.locator(".cb-key").inner_text().split("\n") == [
+        "where the digit was", "not the old map, moved", "a pooled value that stayed", "below zero",
+    ]  # fmt: skip
 
 
 def test_nearly_all_is_not_all(mount):
@@ -242,7 +278,7 @@ def test_nearly_all_is_not_all(mount):
     image[:, 1:-1] = image[0, 0] = 1
     read = mount(ShiftExplorer(image, (0, 1), [[0, 0, 1]])).evaluate(READ, [])
     assert read["verdicts"][1] == [
-        "99 % moved along",
+        "99 % of what is still in view moved along",
         "At 1 of 361 places (framed) it is not the old map, moved: there the border cuts.",
     ]
 

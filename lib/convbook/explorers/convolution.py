@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -28,7 +28,8 @@ KERNELS: dict[str, list[list[float]]] = {
 """Kernels of image processing, each ``(3, 3)``."""
 
 _OPERATIONS = ("cross-correlation", "convolution")
-_STATE = ("input", "kernel", "bias", "strides", "padding", "dilation_rate", "operation")
+_SETTINGS = ("strides", "padding", "dilation_rate", "operation")
+_STATE = ("input", "kernel", "bias", *_SETTINGS)
 
 
 def _from(least: int) -> Callable[[str, Any], int]:
@@ -39,6 +40,15 @@ def _operation(name: str, value: Any) -> str:
     if value not in _OPERATIONS:
         raise ValueError(f"{name}: got {value!r}, expected one of {', '.join(_OPERATIONS)}")
     return str(value)
+
+
+def _left_out(name: str, value: Any) -> list[str]:
+    if not isinstance(value, (list, tuple)):
+        raise TypeError(f"{name}: got {value!r}, expected a list of some of {', '.join(_SETTINGS)}")
+    for setting in value:
+        if setting not in _SETTINGS:
+            raise ValueError(f"{name}: got {setting!r}, expected some of {', '.join(_SETTINGS)}")
+    return [*value]
 
 
 def _place(name: str, value: Any) -> tuple[int, ...]:
@@ -69,9 +79,10 @@ class ConvolutionExplorer(Explorer, page="convolution"):
         strides, padding, dilation_rate: integers, as in :func:`convbook.ops.conv`.
         operation: ``"cross-correlation"``, as networks compute it, or ``"convolution"``, which turns the kernel.
         images, kernels: what the menus offer, by name, as matrices; for one channel and one filter.
+        without: settings that are not offered, such as ``["dilation_rate", "operation"]``.
 
-    All of them are attributes that follow what the reader does and can be set: ``explorer.kernel = ...``. Several that
-    only fit together are set in ``with explorer.hold_trait_notifications():``.
+    All but the last are attributes that follow what the reader does and can be set: ``explorer.kernel = ...``. Several
+    that only fit together are set in ``with explorer.hold_trait_notifications():``.
 
     Attributes:
         output: ``(oh, ow, c_out)``, computed by :func:`convbook.ops.conv` from the present state; it can be observed.
@@ -94,6 +105,7 @@ class ConvolutionExplorer(Explorer, page="convolution"):
     selected = Checked(_place, (0, 0, 0))
     images = traitlets.Dict().tag(sync=True)
     kernels = traitlets.Dict().tag(sync=True)
+    without = Checked(_left_out, [])
     output = traitlets.Any(read_only=True)
 
     def __init__(
@@ -109,6 +121,7 @@ class ConvolutionExplorer(Explorer, page="convolution"):
         selected: tuple[int, int, int] = (0, 0, 0),
         images: Mapping[str, ArrayLike] | None = None,
         kernels: Mapping[str, ArrayLike] | None = None,
+        without: Sequence[str] = (),
         **options: Any,
     ) -> None:
         pictures = {**(_pictures() if images is None else images)}
@@ -126,6 +139,7 @@ class ConvolutionExplorer(Explorer, page="convolution"):
             selected=selected,
             images={name: _with_axes(picture, 3).tolist() for name, picture in pictures.items()},
             kernels={name: _with_axes(preset, 4).tolist() for name, preset in presets.items()},
+            without=without,
             **options,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -88,9 +89,10 @@ class LeNetExplorer(Explorer, page="lenet"):
             they are.
         selected: the layer and the map that are shown enlarged, such as ``("conv2d", 0)``; for layers without maps,
             and for ``"input"``, the map is 0. Flatten, Dropout and a softmax at the end have no picture of their own.
+        note: a line that is shown with the samples, such as what the model has been trained on.
 
-    The last three are attributes that follow what the reader does and can be set: ``explorer.image = ...``. Images are
-    kept in steps of 1/255, as those of MNIST are.
+    ``image``, ``centred`` and ``selected`` are attributes that follow what the reader does and can be set:
+    ``explorer.image = ...``. Images are kept in steps of 1/255, as those of MNIST are.
 
     Attributes:
         input: ``(28, 28)``, what the network gets.
@@ -116,9 +118,11 @@ class LeNetExplorer(Explorer, page="lenet"):
     )
     images = traitlets.Dict(read_only=True).tag(
         sync=True,
-        to_json=lambda value, _: {name: _levels(image) for name, image in value.items()},
-        from_json=lambda value, _: {name: _picture("images", np.divide(image, 255)) for name, image in value.items()},
+        # As pairs: what stores a notebook sorts the names of an object.
+        to_json=lambda value, _: [[name, _levels(image)] for name, image in value.items()],
+        from_json=lambda value, _: {name: _picture("images", np.divide(image, 255)) for name, image in value},
     )
+    note = traitlets.Unicode().tag(sync=True)
     layers: Any = traitlets.List(read_only=True).tag(sync=True)
     weights = traitlets.Bytes(read_only=True).tag(sync=True)
     input = traitlets.Any(read_only=True)
@@ -133,6 +137,7 @@ class LeNetExplorer(Explorer, page="lenet"):
         image: ArrayLike | None = None,
         centred: bool = True,
         selected: tuple[str, int] | None = None,
+        note: str = "",
         **options: Any,
     ) -> None:
         self._model = _copied(model)
@@ -144,7 +149,8 @@ class LeNetExplorer(Explorer, page="lenet"):
         self.set_trait("images", {str(name): _picture(f"images: {name}", value) for name, value in pictures.items()})
         if image is None:
             image = next(iter(self.images.values()), np.zeros((SIZE, SIZE)))
-        super().__init__(image=image, centred=centred, selected=(first, 0) if selected is None else selected, **options)
+        selected = (first, 0) if selected is None else selected
+        super().__init__(image=image, centred=centred, selected=selected, note=note, **options)
         self._compute()
 
     @traitlets.observe("image", "centred")
@@ -190,6 +196,8 @@ class LeNetExplorer(Explorer, page="lenet"):
         for name in ["drawing", *(layer["name"] for layer in drawn)]:
             axes[name].axis("off")
         _draw_shares(axes["shares"], self.shares)
+        if self.note:
+            figure.text(0, 0, "\n".join(textwrap.wrap(self.note, 90)), va="top", fontsize=8, color=figures.MUTED)
         return figure
 
 
@@ -231,6 +239,10 @@ def _levels(image: Array) -> list[list[int]]:
     return rows
 
 
+def _with_article(digit: int) -> str:
+    return f"an {digit}" if digit == 8 else f"a {digit}"
+
+
 def _examples(model: Sequential, centred: bool) -> dict[str, Array]:
     """A test digit of each class, and two that the model misreads, each in another way."""
     digits = datasets.load_mnist(train=1, test=2000)
@@ -240,10 +252,11 @@ def _examples(model: Sequential, centred: bool) -> dict[str, Array]:
     found: dict[str, Array] = {}
     for label in range(10):
         for place in np.flatnonzero(right & (digits.y_test == label))[:1]:
-            found[f"a {label}"] = digits.x_test[place]
+            found[_with_article(label)] = digits.x_test[place]
     misread: dict[str, Array] = {}
     for place in np.flatnonzero(~right):
-        misread.setdefault(f"a {digits.y_test[place]}, read as {answers[place]}", digits.x_test[place])
+        name = f"{_with_article(digits.y_test[place])}, read as {answers[place]}"
+        misread.setdefault(name, digits.x_test[place])
     return {**found, **dict(list(misread.items())[:2])}
 
 

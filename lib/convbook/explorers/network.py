@@ -22,7 +22,7 @@ from PIL import Image
 from convbook import datasets, figures, models
 from convbook import layers as library
 from convbook.explorers._explorer import Explorer, whole
-from convbook.shapes import ReceptiveField, conv_parameters, dense_parameters, receptive_field
+from convbook.shapes import ReceptiveField, conv_parameters, dense_parameters, effective_kernel, receptive_field
 
 Shape = tuple[int, ...]
 Settings = Mapping[str, Any]
@@ -225,7 +225,7 @@ def _walk(input_shape: Shape, layers: Iterable[Settings]) -> tuple[list[_Row], s
             reaching = (None, *shape)
             output = layer.compute_output_shape(reaching)
         except ValueError as error:
-            return rows, str(error)
+            return rows, _outgrown(settings, shape) if "reaches over" in str(error) else str(error)
         height, width = sizes = shape[:2] if len(shape) == 3 else (1, 1)
         # A layer that reads a whole map is a window of the map's size.
         down, across = layer.window(reaching) or [(height, 1, 0, 1), (width, 1, 0, 1)]
@@ -235,6 +235,21 @@ def _walk(input_shape: Shape, layers: Iterable[Settings]) -> tuple[list[_Row], s
         shape = tuple(size or 0 for size in output[1:])
         rows.append(_Row(shape, *costs, (down, across), sizes, (field_down, field_across)))
     return rows, None
+
+
+def _outgrown(settings: Settings, shape: Shape) -> str:
+    """That a layer's window has no place on the map that reaches it.
+
+    The library speaks of one axis, and of a kernel where a pooling has none.
+    """
+    size = settings.get("kernel_size", settings.get("pool_size"))
+    extent = effective_kernel(size, settings.get("dilation_rate", 1))
+    height, width, _ = shape
+    spread = f", spread over {extent}×{extent}," if extent > size else ""
+    return (
+        f"a window of {size}×{size} pixels{spread} does not fit on a map of {height}×{width}; take a smaller one, or "
+        'padding "same"'
+    )
 
 
 def _seen(rows: Sequence[_Row]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -279,8 +294,8 @@ class NetworkBuilder(Explorer, page="network"):
         summary: a list of dicts, one for each layer: ``class_name``, ``output_shape``, ``parameters``,
             ``multiply_adds`` of one example, ``receptive_field`` (that of the rows and that of the columns, as
             :func:`convbook.shapes.receptive_field` gives them; a layer that reads whole maps counts as a window of
-            their size) and ``error``. Where a layer cannot work, ``error`` says why in the library's words; there and
-            in all layers after it the other values are None.
+            their size) and ``error``. Where a layer cannot work, ``error`` says why; there and in all
+            layers after it the other values are None.
         totals: ``parameters`` and ``multiply_adds`` of all layers together; None where one cannot work.
         seen: which rows and which columns of the input the middle unit of the selected layer sees, two arrays in
             which padding does not count; None where there is no such unit.
@@ -412,15 +427,15 @@ class NetworkBuilder(Explorer, page="network"):
         ax.set(xlim=(-margin, width + margin), ylim=(height + margin, -margin))
         ax.axis("off")
         ax.add_patch(Rectangle((0, 0), width, height, facecolor="none", edgecolor=figures.PADDING, linestyle=":"))
-        if self.seen is None:
-            failed = [f"Layer {n}: {row['error']}" for n, row in enumerate(self.summary, 1) if row["error"]]
-            ax.set_title("\n".join(textwrap.wrap(" ".join(failed), 80)), fontsize=8)
-            return
-        rows, columns = self.seen
+        rows, columns = ((), ()) if self.seen is None else self.seen
         grey = np.zeros((height, width, 4))
         grey[..., :3], grey[..., 3] = 0.5, 0.72
         grey[np.ix_(rows, columns)] = 0
         ax.imshow(grey, extent=(0, width, height, 0))
+        if self.seen is None:
+            failed = [f"Layer {n}: {row['error']}" for n, row in enumerate(self.summary, 1) if row["error"]]
+            ax.set_title("\n".join(textwrap.wrap(" ".join(failed), 80)), fontsize=8)
+            return
         (top, tall), (left, wide) = self._frame()
         ax.add_patch(Rectangle((left, top), wide, tall, facecolor="none", edgecolor=figures.ACCENT, linewidth=2.5))
         name = self.layers[self._at()]["class_name"]

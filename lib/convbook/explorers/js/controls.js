@@ -1,5 +1,5 @@
 // Settings with their labels. All are native controls, so keyboards and screen readers work.
-import { element, unique } from "./page.js";
+import { element, format, unique } from "./page.js";
 import { alike } from "./state.js";
 
 const OWN = "your own";
@@ -44,17 +44,22 @@ export function presets(label, taken, part = (value) => value) {
 }
 
 export function number(label, least, most, value, changed, step = 1) {
-  const control = element("input", { type: "number", min: least, max: most, step, value });
+  const bounds = `${format(least)} to ${format(most)}`;
+  const control = element("input", { type: "number", min: least, max: most, step, value, title: bounds });
+  const limits = element("span", { hidden: true, "aria-hidden": "true" }, bounds);
   control.addEventListener("change", () => {
     const wanted = Number(control.value);
     const allowed = control.value === "" || Number.isNaN(wanted) ? Number(control.defaultValue) : wanted;
     const next = Math.min(most, Math.max(least, step === 1 ? Math.round(allowed) : allowed));
     control.value = next;
     control.defaultValue = next;
+    limits.hidden = wanted >= least && wanted <= most;
     changed(next);
   });
+  const root = labelled(label, control);
+  root.append(limits);
   return {
-    root: labelled(label, control),
+    root,
     control,
     set: (to) => {
       control.value = to;

@@ -1,10 +1,10 @@
 import { conv, flipped, nested, outputSize, placed, strongest, tensor } from "./arithmetic.js";
 import { choice, number, presets, row } from "./controls.js";
 import { Grid } from "./grid.js";
-import { button, element, format, frame, message, sign, write } from "./page.js";
+import { button, element, format, frame, message, sign, unique, write } from "./page.js";
 import { pencil } from "./pencil.js";
 import { player } from "./player.js";
-import { assign, follow, valuesOf } from "./state.js";
+import { alike, assign, follow, valuesOf } from "./state.js";
 
 function render({ model, el }) {
   const root = frame(el, "Convolution explorer", "convolution");
@@ -54,25 +54,38 @@ function render({ model, el }) {
   // --- controls ---
 
   const single = () => input.shape[2] === 1 && kernel.shape[3] === 1;
-  const pen = pencil("shows what it touches");
+  const pen = pencil("shows what it touches", () => paints());
+  // What is drawn on with a finger does not scroll.
+  const paints = () => inputs.forEach((grid) => grid.body.classList.toggle("cb-paints", pen.draws));
   const controls = {
     image: presets("Input", (image) => change({ input: image })),
-    size: number("Input size", 3, 14, 6, (size) => change({ input: nested(placed(input, 0, 0, size, size)) })),
+    size: number("Input size", 3, 14, 6, (size) => resize("input", input, (whole) => placed(whole, 0, 0, size, size))),
     kernel: presets("Kernel", (matrix) => change({ kernel: matrix })),
-    kernelSize: number("Kernel size", 1, 5, 3, (size) => change({ kernel: nested(resizedKernel(size)) })),
+    kernelSize: number("Kernel size", 1, 5, 3, (size) => resize("kernel", kernel, (whole) => inMiddle(whole, size))),
     strides: number("Stride", 1, 4, 1, (strides) => change({ strides })),
     padding: number("Padding", 0, 4, 0, (padding) => change({ padding })),
-    dilation: number("Dilation", 1, 3, 1, (dilation) => change({ dilation_rate: dilation })),
+    dilation_rate: number("Dilation", 1, 3, 1, (dilation) => change({ dilation_rate: dilation })),
     operation: choice("Operation", ["cross-correlation", "convolution"], "cross-correlation", (operation) => change({ operation })),
     pointer: pen.pointer,
     brush: pen.brush,
   };
-  root.append(row(controls));
+  const excluded = element("p", { class: "cb-note", id: unique() }, "Stride and dilation cannot both be above 1, as in Keras.");
+  for (const { control } of [controls.strides, controls.dilation_rate]) control.setAttribute("aria-describedby", excluded.id);
+  root.append(row(controls), excluded);
 
-  // The kernel in another size, its middle where it was.
-  function resizedKernel(size) {
-    const [top, left] = kernel.shape.slice(0, 2).map((k) => Math.floor(size / 2) - Math.floor(k / 2));
-    return placed(kernel, top, left, size, size);
+  // A kernel in another size, its middle where it was.
+  function inMiddle(whole, size) {
+    const [top, left] = whole.shape.slice(0, 2).map((k) => Math.floor(size / 2) - Math.floor(k / 2));
+    return placed(whole, top, left, size, size);
+  }
+
+  // Sizes are cut from what was there before the first of them, so that nothing is lost on the way through a small one.
+  const cut = {};
+  function resize(name, now, to) {
+    const whole = alike(cut[name]?.made, model.get(name)) ? cut[name].whole : now;
+    const made = nested(to(whole));
+    change({ [name]: made });
+    if (model.get(name) === made) cut[name] = { whole, made };
   }
 
   // --- grids ---
@@ -88,7 +101,10 @@ function render({ model, el }) {
     select(Math.floor(next / ow), next % ow, turn);
     return next !== 0 || turn !== 0;
   });
-  const reset = button("Reset", () => change(start));
+  const reset = button("Reset", () => {
+    steps.stop();
+    change(start);
+  });
   steps.root.append(reset);
   root.append(stage, steps.root, explained, said);
 
@@ -136,12 +152,13 @@ function render({ model, el }) {
           : "padding: 0";
       return grid;
     });
+    paints();
     weights = Array.from({ length: filters }, (_, f) =>
       Array.from({ length: channels }, (_, c) => {
         const name = ["Kernel", of("filter", f, filters), of("channel", c, channels)].filter(Boolean).join(", ");
         return new Grid({
           label: name,
-          title: c > 0 ? `channel ${c}` : filters > 1 ? `Filter ${f}` : "Kernel",
+          title: c > 0 ? `channel ${c}` : [of("Filter", f, filters) || "Kernel", of("channel", c, channels)].filter(Boolean).join(", "),
           role: "kernel",
           on: {
             write: (i, j, value) =>
@@ -183,8 +200,7 @@ function render({ model, el }) {
         made.append(biases[f].root);
         return made;
       }),
-      sign("="),
-      column(outputs),
+      element("div", { class: "cb-result" }, sign("="), column(outputs)),
     );
     explained.replaceChildren(
       ...parts.map(([seen, weight, products]) =>
@@ -209,7 +225,8 @@ function render({ model, el }) {
     for (const grid of inputs) grid.mark("cb-here", (a, b) => a === i && b === j);
     const many = rows.filter(Boolean).length * columns.filter(Boolean).length;
     const p = model.get("padding");
-    said.textContent = `Pixel (${i - p}, ${j - p}) goes into ${many} of the ${oh * ow} outputs${outputs.length > 1 ? " of each filter" : ""}.`;
+    root.classList.add("cb-pointing");
+    said.textContent = `Pixel (${format(i - p)}, ${format(j - p)}) goes into ${many} of the ${oh * ow} outputs${outputs.length > 1 ? " of each filter" : ""}.`;
   }
 
   // --- from the state to the page ---
@@ -235,7 +252,9 @@ function render({ model, el }) {
     const isPadding = (i, j) => i < padding || j < padding || i >= h + padding || j >= w + padding;
     const pixel = (i, j, c) => (isPadding(i, j) ? 0 : input.data[((i - padding) * w + j - padding) * channels + c]);
 
-    stage.style.setProperty("--together", w + 2 * padding + kw + Math.max(ow, 1));
+    const together = w + 2 * padding + kw + Math.max(ow, 1);
+    stage.style.setProperty("--together", together);
+    root.classList.remove("cb-pointing");
     inputs.forEach((grid, c) => {
       grid.resize(h + 2 * padding, w + 2 * padding);
       grid.show((i, j) => pixel(i, j, c), { strength: strongest(input.data) });
@@ -253,6 +272,7 @@ function render({ model, el }) {
     biases.forEach((control, f) => control.set(bias[f]));
     outputs.forEach((grid, f) => {
       grid.resize(oh, ow);
+      grid.digits = together > 20 ? 1 : 2; // cells are small; the sum below has the other digit
       grid.show((i, j) => output.data[(i * ow + j) * filters + f], { strength: strongest(output.data) });
       grid.mark("cb-selected", (i, j) => f === filter && i === row && j === column);
       grid.mark("cb-reached", () => false);
@@ -265,7 +285,7 @@ function render({ model, el }) {
       const value = (a, b) => pixel(top + a * dilation, left + b * dilation, c);
       const convolved = model.get("operation") === "convolution";
       const word = convolved ? "Kernel, turned" : "Kernel";
-      turned.name(word + (channels > 1 ? `, channel ${c}` : ""), c > 0 ? "" : word);
+      turned.name(word + (channels > 1 ? `, channel ${c}` : ""));
       seen.show(value);
       turned.show((a, b) => weight(a, b, c));
       products.show((a, b) => value(a, b) * weight(a, b, c));
@@ -277,7 +297,8 @@ function render({ model, el }) {
     const terms = format(sums[0]) + sums.slice(1).map(signed).join("");
     const where = `Output (${row}, ${column})${filters > 1 ? ` of filter ${filter}` : ""}`;
     const result = format(output.data[(row * ow + column) * filters + filter]);
-    write(said, `${where}: the products sum to ${terms}; with the bias${signed(bias[filter])} that is ${result}.`);
+    const added = bias[filter] !== 0 ? `; with the bias${signed(bias[filter])} that is ${result}` : sums.length > 1 ? `, that is ${result}` : "";
+    write(said, `${where}: the products sum to ${terms}${added}.`);
 
     controls.image.set(model.get("images"), model.get("input"));
     controls.kernel.set(model.get("kernels"), model.get("kernel"));
@@ -285,16 +306,19 @@ function render({ model, el }) {
     controls.kernelSize.set(kh);
     controls.strides.set(stride);
     controls.padding.set(padding);
-    controls.dilation.set(dilation);
+    controls.dilation_rate.set(dilation);
     controls.operation.set(model.get("operation"));
     controls.strides.control.disabled = dilation > 1;
-    controls.dilation.control.disabled = stride > 1;
+    controls.dilation_rate.control.disabled = stride > 1;
     for (const control of ["image", "kernel", "size", "kernelSize"]) controls[control].root.hidden = !single();
+    for (const name of model.get("without")) controls[name].root.hidden = true;
+    excluded.hidden = controls.dilation_rate.root.hidden || controls.strides.root.hidden || (stride === 1 && dilation === 1);
+    for (const grid of [...inputs, ...weights.flat(), ...outputs]) grid.relabel();
   }
 
-  const names = ["input", "kernel", "bias", "strides", "padding", "dilation_rate", "operation"];
+  const names = ["input", "kernel", "bias", "strides", "padding", "dilation_rate", "operation", "selected"];
   const start = valuesOf(model, names);
-  const following = follow(model, [...names, "selected"], update);
+  const following = follow(model, names, update);
   update();
   return () => {
     steps.stop();

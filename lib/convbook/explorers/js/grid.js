@@ -4,7 +4,7 @@ import { ARROWS, element, format } from "./page.js";
 // A cell, and what is shown of it.
 function newCell(row, column) {
   const node = element("div", { role: "gridcell", tabindex: -1, "data-row": row, "data-column": column });
-  return { node, value: null, shade: null, length: 0, marks: {} };
+  return { node, value: null, digits: null, shade: null, length: 0, marks: {} };
 }
 
 export class Grid {
@@ -64,8 +64,9 @@ export class Grid {
     let longest = 1;
     this.eachCell((cell, i, j) => {
       const value = at(i, j);
-      if (value !== cell.value) {
+      if (value !== cell.value || this.digits !== cell.digits) {
         cell.value = value;
+        cell.digits = this.digits;
         const text = value === null ? "" : format(value, this.digits);
         cell.length = text.length;
         cell.node.textContent = text;

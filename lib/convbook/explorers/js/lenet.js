@@ -42,11 +42,13 @@ class Maps {
     const labels = this.radios.map((radio, map) =>
       element("label", { class: "cb-feature" }, radio, this.pictures[map].canvas),
     );
+    const digitsBelow = element("div", { class: "cb-digits", "aria-hidden": "true" }, ...Array.from({ length: w }, (_, n) => element("span", {}, String(n))));
     this.root = element(
       "fieldset",
       { class: this.flat ? "cb-layer cb-strip" : "cb-layer" },
       element("legend", { class: "cb-title" }, this.title()),
       element("div", { class: "cb-features" }, ...labels),
+      ...(scores ? [digitsBelow] : []),
     );
     this.root.style.setProperty("--maps", Math.min(count, 8));
     this.root.style.setProperty("--wide", w);
@@ -211,7 +213,7 @@ function render({ model, el }) {
   const undo = button("Undo", () => board.undo() || (said.textContent = "There is nothing to undo."));
   const clear = button("Clear", () => board.replace({ shape: [SIZE, SIZE], data: new Float64Array(SIZE * SIZE) }));
 
-  const samples = Object.entries(model.get("images")).map(([name, levels]) => {
+  const samples = model.get("images").map(([name, levels]) => {
     const picture = new Pixels(SIZE, SIZE, { "aria-hidden": "true" });
     const image = tensor(levels);
     const choose = element("button", { type: "button", class: "cb-sample", onclick: () => board.replace(image) }, picture.canvas, name);
@@ -227,7 +229,9 @@ function render({ model, el }) {
   const maps = drawn.map((layer) => new Maps({ ...layer, scores: layer === layers.at(-1) && !ends }, group, select));
   const shares = new Shares();
   const detail = new Detail();
+  const flow = element("div", { class: "cb-flow" }, ...maps.map((layer) => layer.root));
   let colours = {};
+  let under = null;
 
   root.append(
     element(
@@ -247,10 +251,21 @@ function render({ model, el }) {
     said,
     element("p", { class: "cb-note", id: help }, "Draw with the mouse or a finger. With the keyboard: the arrows move the cursor, Space draws a dot, Delete erases, Shift and an arrow draw a line."),
     element("div", { class: "cb-samples", role: "group", "aria-label": "Digits to begin from" }, ...samples.map((sample) => sample.root)),
-    element("p", { class: "cb-note" }, "Every layer, from the drawing to the scores: violet is above zero, orange below, and the colour is full for the largest number of a layer. Select a map to see it enlarged."),
-    element("div", { class: "cb-flow" }, ...maps.map((layer) => layer.root)),
-    detail.root,
+    element("p", { class: "cb-note", hidden: !model.get("note") }, model.get("note")),
+    element("p", { class: "cb-note" }, "Every layer, from the drawing to the scores: violet is above zero, orange below, and the colour is full for the largest number of a layer. Select a map to see it enlarged, below its layer."),
+    flow,
   );
+
+  // The enlarged map goes below its layer, and that stays where the reader sees it.
+  function place(layer) {
+    if (layer === under) return;
+    under = layer;
+    const top = () => layer.root.getBoundingClientRect().top;
+    const before = top();
+    if (layer === seen) flow.prepend(detail.root);
+    else layer.root.after(detail.root);
+    window.scrollBy({ top: top() - before, behavior: "instant" });
+  }
 
   function paint(found) {
     colours = found;
@@ -279,6 +294,7 @@ function render({ model, el }) {
     const at = layers.findIndex((layer) => layer.name === name);
     const chosen = name === "input" ? seen : maps[drawn.indexOf(layers[at])];
     if (chosen) chosen.radios[map].checked = true;
+    place(chosen ?? seen);
     if (at < 0) detail.show(input, 0, { shape: input.shape, data: got.data });
     else detail.show(layers[at], map, outputs[at]);
     const words = speak();

@@ -32,12 +32,13 @@ export class FieldPicture {
     this.image.classList.toggle("cb-pixels", Math.max(height, width) <= 64);
   }
 
-  // `seen` are the rows and the columns of the input that are seen, `frame` where the field begins and its size along both.
+  // `seen` are the rows and the columns of the input that are seen, null where nothing is; `frame` where the field begins
+  // and its size along both.
   mark(seen, frame, [height, width]) {
     this.field.toggleAttribute("hidden", !frame);
     const [rows, columns] = seen ?? [[], []];
-    put(this.unseen[0], { d: seen ? strips(rows, height, (n) => `M0 ${n}h${width}v1H0z`) : "" });
-    put(this.unseen[1], { d: seen ? strips(columns, width, (n) => `M${n} 0v${height}h1V0z`) : "" });
+    put(this.unseen[0], { d: strips(rows, height, (n) => `M0 ${n}h${width}v1H0z`) });
+    put(this.unseen[1], { d: strips(columns, width, (n) => `M${n} 0v${height}h1V0z`) });
     if (!frame) return;
     const [down, across] = frame;
     put(this.field, { x: across.start, y: down.start, width: across.size, height: down.size });
@@ -53,7 +54,8 @@ function put(node, attributes) {
 // The maps that pass between the layers: as high as they have rows, and wider with more channels. Lists are thin.
 export class MapBoxes {
   constructor() {
-    this.root = element("div", { class: "cb-maps", "aria-hidden": "true" });
+    const title = "The maps: as high as their rows, wider with more channels; lists are dashed";
+    this.root = element("div", { class: "cb-maps", "aria-hidden": "true" }, element("div", { class: "cb-title" }, title));
     this.boxes = [];
   }
 

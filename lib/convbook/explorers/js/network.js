@@ -22,7 +22,8 @@ const SETTINGS = {
 const COLUMNS = ["Output shape", "Parameters", "Multiply-adds", "Receptive field"];
 const NOTE =
   "Multiply-adds: one for each time that a weight is multiplied with a number and added to a sum. Receptive field: " +
-  "the pixels of the input that can change one unit; P says how far the first unit’s field begins before the first pixel.";
+  "the pixels of the input that can change one unit; jump is how many pixels the fields of neighbouring units are apart, " +
+  "P how far the first unit’s field begins before the first pixel.";
 
 const count = (value) => value.toLocaleString("en");
 
@@ -145,12 +146,15 @@ function frameOf(row) {
 
 // What a layer's unit sees, as a sentence.
 function sight(row, [rows, columns], [height, width]) {
-  const who = isMap(row.shape) ? "its middle unit" : "it";
+  const middles = 2 ** row.windows.filter(({ places }) => places % 2 === 0).length;
+  const middle = middles === 1 ? "its middle unit" : `one of its ${middles === 2 ? "two" : "four"} middle units`;
+  const who = isMap(row.shape) ? middle : "it";
   if (!rows.length || !columns.length) return `${who} sees no pixel at all, only padding.`;
   if (rows.length === height && columns.length === width) return `${who} sees all ${height}×${width} pixels.`;
   const span = (pixels) => `${pixels[0]} to ${pixels.at(-1)}`;
-  const holes = [rows, columns].some((pixels) => pixels.at(-1) - pixels[0] >= pixels.length);
-  return `${who} sees ${rows.length}×${columns.length} of the ${height}×${width} pixels, in rows ${span(rows)} and columns ${span(columns)}${holes ? ", with holes" : ""}.`;
+  const extents = [rows, columns].map((pixels) => pixels.at(-1) - pixels[0] + 1);
+  const holes = extents[0] > rows.length || extents[1] > columns.length ? `, spread with holes over ${times(extents)}` : "";
+  return `${who} sees ${rows.length}×${columns.length} of the ${height}×${width} pixels${holes}, in rows ${span(rows)} and columns ${span(columns)}.`;
 }
 
 function render({ model, el }) {

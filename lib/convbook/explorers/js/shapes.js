@@ -1,7 +1,7 @@
 // Shapes, counts and receptive fields of layers, from their settings alone: whole numbers, no weights.
 //
 // A shape is [height, width, channels], or [numbers] where a layer has turned maps into a list. A layer is what the state
-// of a network holds: its class's name in Keras, and its arguments. What cannot work throws, in convbook's words.
+// of a network holds: its class's name in Keras, and its arguments. What cannot work throws, in the words of network.py.
 import { paddingOf } from "./windows.js";
 
 const MAPS = "images, (B, H, W, C)";
@@ -16,20 +16,25 @@ function wants(axes, expected, shape) {
   throw new Error(`input_shape: got (None, ${shape.join(", ")}) of rank ${shape.length + 1}, expected ${expected}`);
 }
 
+// A layer's window must have a place on the map that reaches it.
+function mustFit({ kernel_size, pool_size, padding, dilation_rate: dilation = 1 }, shape) {
+  const size = kernel_size ?? pool_size;
+  const extent = dilation * (size - 1) + 1;
+  const [height, width] = shape;
+  if (padding === "same" || extent <= Math.min(height, width)) return;
+  const spread = extent > size ? `, spread over ${extent}×${extent},` : "";
+  throw new Error(
+    `a window of ${size}×${size} pixels${spread} does not fit on a map of ${height}×${width}; take a smaller one, or padding "same"`,
+  );
+}
+
 // A layer's window along one axis of `size` pixels: its elements, where the first begins, and how many places it has.
 function slide(layer, size) {
   const { strides: stride, padding, dilation_rate: dilation = 1 } = layer;
   const kernel = layer.kernel_size ?? layer.pool_size;
   const extent = dilation * (kernel - 1) + 1;
   const [before, after] = paddingOf(size, extent, stride, padding);
-  const room = size + before + after - extent;
-  if (room < 0) {
-    throw new Error(
-      `kernel: reaches over ${extent} pixels, expected at most the ${size + before + after} of the padded input ` +
-        `(${size} with padding ${before} and ${after}); use a smaller kernel or more padding`,
-    );
-  }
-  return { kernel, stride, before, dilation, size, places: Math.floor(room / stride) + 1 };
+  return { kernel, stride, before, dilation, size, places: Math.floor((size + before + after - extent) / stride) + 1 };
 }
 
 // A window that reads an axis as a whole, and has one place.
@@ -38,6 +43,7 @@ function whole(size) {
 }
 
 function sliding(layer, shape, filters, { each = 0, biases = 0 } = {}) {
+  mustFit(layer, shape);
   const windows = [slide(layer, shape[0]), slide(layer, shape[1])];
   const [height, width] = windows.map((window) => window.places);
   const weights = each * filters;

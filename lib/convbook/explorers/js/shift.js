@@ -87,7 +87,9 @@ function aboutUnits(before, after) {
 
 function aboutMap({ agreeing, places }, moved) {
   const missing = places - agreeing;
-  const said = (text, short) => ({ number: places ? percent(agreeing, places) : "0", what: "moved along", text, short });
+  const number = places ? percent(agreeing, places) : "0";
+  const what = places ? "of what is still in view moved along" : "moved along";
+  const said = (text, short) => ({ number, what, text, short });
   if (!places) return said("Nothing of the map is left: it is 0 everywhere.", "nothing of the feature map is left");
   if (missing) {
     return said(
@@ -130,6 +132,18 @@ function verdict() {
       write(text, found.text);
     },
   };
+}
+
+// What the marks in the pictures mean.
+function key() {
+  const marks = {
+    old: "where the digit was",
+    apart: "not the old map, moved",
+    stayed: "a pooled value that stayed",
+    below: "below zero",
+  };
+  const spans = Object.entries(marks).map(([name, text]) => element("span", { class: `cb-key-${name}` }, text));
+  return element("p", { class: "cb-key", "aria-hidden": "true" }, ...spans);
 }
 
 // A table with a bar for each unit, before and after.
@@ -297,10 +311,20 @@ function render({ model, el }) {
     [element("div", { class: "cb-title" }, "Feature map"), pair(shown.map, shown.movedMap)],
     [pooledTitle, pair(shown.pooled, shown.movedPooled)],
   ].map((parts, n) => element("div", { class: "cb-block" }, ...parts, verdicts[n].root));
-  const said = message();
+  const said = message({ class: "cb-spoken" });
+  // On a telephone the layers are out of sight while the digit is dragged: what becomes of them stands beside it.
+  const short = ["unit", "map", "pooled"].map(() => element("span"));
   root.append(
-    element("div", { class: "cb-stage" }, shown.picture.root, element("div", { class: "cb-column" }, moves, place), kernelGrid.root),
+    element(
+      "div",
+      { class: "cb-stage" },
+      shown.picture.root,
+      element("p", { class: "cb-short", "aria-hidden": "true" }, ...short),
+      element("div", { class: "cb-column" }, moves, place),
+      kernelGrid.root,
+    ),
     element("div", { class: "cb-blocks" }, ...blocks),
+    key(),
     said,
   );
 
@@ -364,6 +388,8 @@ function render({ model, el }) {
     shown.movedPooled.show(after.pooled, { strength: pools, dotted: moved ? stayed.agree : null, framed: pooledAlong?.differ });
     units.set(before.hidden, after.hidden);
     verdicts.forEach((one, n) => one.set(found[n]));
+    const strong = [before, after].map(({ hidden }) => strongestUnit(hidden) ?? "none").join(" → ");
+    [`unit ${strong}`, `map ${found[1].number}`, `pooled ${found[2].number}`].forEach((text, n) => write(short[n], text));
     write(pooledTitle, `ReLU, max pooling ${size}×${size}`);
     showPlace(shift, before.picture, after.picture);
     showNumbers();
