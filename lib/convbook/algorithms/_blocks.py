@@ -6,7 +6,6 @@ padding, are a region of the input. Only what is copied for the blocks at work t
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -185,10 +184,9 @@ def _workers(sizes: Sizes) -> int:
     return min(threads(), 1 + work // 20_000_000)
 
 
-# A sum over blocks is shared among so many: some take every so-manieth block, or all take all blocks for a part of the
-# filters. It does not depend on the number of cores, because the order of a sum changes its rounding.
-_SHARES = 4
-# Numbers in these sums, at a time.
+# A sum over blocks is shared among four: each takes every fourth block. Larger sums take less memory shared among two,
+# or as two halves of the filters. It does not depend on the number of cores: the order of a sum changes its rounding.
+# So many numbers are in these sums at a time:
 _SUMS = 5_000_000
 
 
@@ -197,48 +195,51 @@ def sum_of_blocks(
     sizes: Sizes,
     add: Callable[[Block, Array, Array, bool, Workspace], None],
     shape: tuple[int, ...],
-    windows: int,
+    windows: int | Callable[[int], int],
     tile: Pair = (1, 1),
 ) -> Iterator[tuple[slice, Array]]:
     """The sum over all blocks of something of ``shape``: the gradient of a kernel, to which every window contributes.
 
-    It comes a part of the filters at a time: which, and their sum.
+    It comes a part of the filters at a time: which, and their sum, whose memory the next part gets.
 
     Args:
         gradient: that of the output, ``(B, oh, ow, c_out)``.
-        add: gets a block, its part of the gradient, the array to add to, whether to write there instead because nothing
-            has been added yet, and a workspace.
+        add: gets a block, its part of the gradient, the array to add to, whether to write there instead because it has
+            nothing in it yet, and a workspace.
         shape: of the sum, filters last.
-        windows, tile: of a block, as in :func:`in_blocks`.
+        windows, tile: of a block, as in :func:`in_blocks`; or how many windows for so many filters.
     """
-    each = math.prod(shape[:-1])  # numbers for each filter
-    lanes = next((lanes for lanes in (4, 2) if lanes * each * shape[-1] <= _SUMS), 1)
-    # The filters of several groups are side by side in the gradient, but not in the sum.
-    chunks = (
-        cut(shape[-1], max(_SUMS // (each * _SHARES), 1), 1, _SHARES // lanes)
-        if sizes.groups == 1
-        else [(0, shape[-1])]
-    )
-    pieces = blocks(gradient.shape, windows, tile, lanes)
+    each, filters = math.prod(shape[:-1]), shape[-1]  # numbers for each filter; filters
+    lanes, chunks = next((share for share in ((4, 1), (2, 2)) if share[0] * each * filters <= _SUMS), (1, 2))
+    parts = [(0, filters)]
+    if sizes.groups == 1:  # the filters of several groups are side by side in the gradient, but not in the sum
+        parts = cut(filters, max(_SUMS // (each * chunks), 1), 1, chunks)
+    most = windows if isinstance(windows, int) else windows(parts[0][1])
+    pieces = blocks(gradient.shape, most, tile, lanes)
+    memory = np.empty((chunks, lanes, each * max(stop - start for start, stop in parts)), gradient.dtype)
 
-    def work(share: tuple[Pair, int], workspace: Workspace) -> None:
-        filters, lane = share
-        sums[share] = np.zeros((*shape[:-1], filters[1] - filters[0]), gradient.dtype)
-        of_filters = gradient[..., slice(*filters)] if sizes.groups == 1 else gradient
+    def work(share: tuple[tuple[Pair, int], Array], workspace: Workspace) -> None:
+        (part, lane), total = share
+        of_part = gradient[..., slice(*part)] if sizes.groups == 1 else gradient
         for number, block in enumerate(pieces[lane::lanes]):
-            add(block, block.of(of_filters), sums[share], number == 0, workspace)
+            add(block, block.of(of_part), total, number == 0, workspace)
 
-    for start in range(0, len(chunks), _SHARES // lanes):
-        at_once = chunks[start : start + _SHARES // lanes]
-        sums: dict[tuple[Pair, int], Array] = {}
-        parallel(work, list(itertools.product(at_once, range(lanes))), _workers(sizes))
-        for filters in at_once:
-            yield slice(*filters), functools.reduce(np.add, (sums.pop((filters, lane)) for lane in range(lanes)))
+    for first in range(0, len(parts), chunks):
+        totals = {
+            (part, lane): memory[number, lane, : each * (part[1] - part[0])].reshape(*shape[:-1], -1)
+            for number, part in enumerate(parts[first : first + chunks])
+            for lane in range(lanes)
+        }
+        parallel(work, list(totals.items()), _workers(sizes))
+        for part in parts[first : first + chunks]:
+            for lane in range(1, min(lanes, len(pieces))):
+                totals[part, 0] += totals[part, lane]
+            yield slice(*part), totals[part, 0]
 
 
 def all_filters(parts: Iterable[tuple[slice, Array]], shape: tuple[int, ...]) -> Array:
     """What :func:`sum_of_blocks` gives, put together into an array of ``shape``."""
-    return np.concatenate([total for _, total in parts], axis=-1).reshape(shape)
+    return np.concatenate([total.copy() for _, total in parts], axis=-1).reshape(shape)
 
 
 def multiply(rows: Array, columns: Array, outputs: Array, across: int = 1) -> None:

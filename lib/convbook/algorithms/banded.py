@@ -220,14 +220,15 @@ def kernel_gradient(inputs: Array, gradient: Array, kernel_shape: tuple[int, ...
     """
     sizes = Sizes(inputs.shape, kernel_shape, strides, dilation_rate, padding)
 
-    def add(block: Block, part: Array, total: Array, _: bool, workspace: Workspace) -> None:
+    def add(block: Block, part: Array, total: Array, first: bool, workspace: Workspace) -> None:
         pixels = region(inputs, block, sizes, workspace)
         made = _plan_for(pixels.shape, kernel_shape, strides, dilation_rate)
         places = _places(pixels, made)
         strips = workspace.array("strips", places.shape, inputs.dtype)
         np.copyto(strips, places)
         columns = strips.reshape(made.groups, -1, made.depth).swapaxes(1, 2)
-        total += diagonal_sum(columns @ _rows(part, made), made)
+        change = diagonal_sum(columns @ _rows(part, made), made)
+        total[...] = change if first else total + change
 
     return all_filters(sum_of_blocks(gradient, sizes, add, kernel_shape, _windows(sizes)), kernel_shape)
 

@@ -81,8 +81,10 @@ def kernel_gradient(inputs: Array, gradient: Array, kernel_shape: tuple[int, ...
     sizes = Sizes(inputs.shape, kernel_shape, strides, dilation_rate, padding)
     filters = kernel_shape[3] // sizes.groups
 
-    def add(block: Block, part: Array, total: Array, _: bool, workspace: Workspace) -> None:
+    def add(block: Block, part: Array, total: Array, first: bool, workspace: Workspace) -> None:
         views = grouped_patches(region(inputs, block, sizes, workspace), kernel_shape, strides, dilation_rate)
+        if first:
+            total.fill(0)
         for filter_, channel in np.ndindex(filters, kernel_shape[2]):
             rows = _rows(views[..., channel, :, :])
             changes = part[..., filter_::filters].reshape(rows.shape[:-2])

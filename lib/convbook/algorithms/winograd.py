@@ -49,7 +49,7 @@ from convbook.algorithms._blocks import (
     sum_of_blocks,
     windows_within,
 )
-from convbook.algorithms._threads import Workspace, parallel
+from convbook.algorithms._threads import Workspace, parallel, threads
 
 __all__ = ["LARGEST_KERNEL", "conv2d_2x2", "conv2d_4x4", "kernel_gradient_4x4", "matrices"]
 
@@ -67,8 +67,9 @@ _POINTS: dict[int, tuple[float, ...]] = {
     7: (0, 1, -1, 1 / 2, -1 / 2, 2),
     8: (0, 1, -1, 1 / 2, -1 / 2, 2, -2),
 }
-# Numbers in the transformed tiles of a block, and in the part of the transformed kernel that is there at a time.
-_NUMBERS, _KERNEL_NUMBERS = 900_000, 4_000_000
+# Numbers in the tiles of all blocks that are at work, of which there are four or one for each thread; and in the part
+# of the transformed kernel that is there at a time. With fewer, the products would have few rows, and be slow.
+_NUMBERS, _KERNEL_NUMBERS = 8_000_000, 4_000_000
 
 
 @functools.cache
@@ -113,14 +114,17 @@ def _transformed(down: Array, across: Array, array: Array, workspace: Workspace,
 
 def _transformed_kernel(kernel: Array, down: _Transforms, across: _Transforms, groups: int) -> Array:
     """``(kh, kw, c, g * f)`` as ``(a, a, g, c, f)``: ``G g G'`` for each channel and filter."""
-    values = np.empty((len(down.kernel), len(across.kernel), *kernel.shape[2:]), kernel.dtype)
+    # Both sides in one product: there are few elements, and its results can be written where they belong.
+    both = np.kron(down.kernel, across.kernel)
+    elements = np.ascontiguousarray(kernel).reshape(both.shape[1], *kernel.shape[2:])
+    values = np.empty((len(both), *kernel.shape[2:]), kernel.dtype)
 
-    def work(channels: slice, workspace: Workspace) -> None:
-        part = np.ascontiguousarray(kernel[:, :, channels])
-        values[:, :, channels] = _transformed(down.kernel, across.kernel, part, workspace, "kernel")
+    def work(channels: slice, _: Workspace) -> None:
+        part = values[:, channels]
+        np.matmul(both, elements[:, channels].reshape(len(elements), -1), out=part.reshape(len(both), -1))
 
     parallel(work, [slice(start, start + 32) for start in range(0, kernel.shape[2], 32)])
-    return values.reshape(*values.shape[:3], groups, -1).transpose(0, 1, 3, 2, 4)
+    return values.reshape(len(down.kernel), len(across.kernel), kernel.shape[2], groups, -1).swapaxes(2, 3)
 
 
 def _transformed_tiles(inputs: Array, block: Block, sizes: Sizes, down: _Transforms, across: _Transforms,
@@ -140,7 +144,7 @@ def _transformed_tiles(inputs: Array, block: Block, sizes: Sizes, down: _Transfo
     )
     tiles = workspace.array("tiles", view.shape, pixels.dtype)
     np.copyto(tiles, view)
-    return _transformed(down.tile, across.tile, tiles, workspace, "values")
+    return _transformed(down.tile, across.tile, tiles, workspace, "tiles")  # in place of the pixels
 
 
 def applies(sizes: Sizes) -> bool:
@@ -174,7 +178,8 @@ def _conv2d(side: int, inputs: Array, kernel: Array, strides: Pair, dilation_rat
                 part = part.reshape(*part.shape[:3], groups, weights.shape[4])
                 part[...] = inverse[i, j, :, : part.shape[1], : part.shape[2]]
 
-        windows = windows_within(_NUMBERS, 3 * squares * channels + 2 * squares * kernel.shape[3]) * math.prod(tile)
+        each = 2 * squares * (channels + kernel.shape[3])
+        windows = windows_within(_NUMBERS // max(threads(), 4), each) * math.prod(tile)
         of_kernel = sizes._replace(kernel=kernel.shape)
         in_blocks(inputs, kernel, of_kernel, compute, windows, tile, outputs, spreads=True)
 
@@ -214,11 +219,15 @@ def _kernel_gradient(side: int, inputs: Array, gradient: Array, kernel_shape: tu
         add_product(by_group, spread.reshape(*spread.shape[:3], -1, total.shape[4]), total, first, workspace)
 
     shape = (len(down.tile), len(across.tile), groups, channels // groups, filters // groups)
-    windows = windows_within(2 * _NUMBERS, 3 * squares * channels + 2 * squares * filters) * math.prod(tile)
+
+    def windows(filters: int) -> int:
+        return windows_within(_NUMBERS // 4, 2 * squares * (channels + filters)) * math.prod(tile)
+
     result = np.empty(kernel_shape, inputs.dtype)
     with np.errstate(over="ignore", invalid="ignore"):
         for part, total in sum_of_blocks(gradient, sizes, add, shape, windows, tile):
-            change = _transformed(down.kernel.T, across.kernel.T, total, Workspace(), "kernel").swapaxes(2, 3)
+            change = np.kron(down.kernel, across.kernel).T @ total.reshape(squares, -1)
+            change = change.reshape(*kernel_shape[:2], *total.shape[2:]).swapaxes(2, 3)
             result[..., part if groups == 1 else slice(None)] = change.reshape(*change.shape[:3], -1)
         all_finite = np.isfinite(np.add.reduce(result, axis=None))
     if not all_finite:  # NaN and infinity have spread
