@@ -88,11 +88,11 @@ def plan(image: tuple[int, int, int], kernel_shape: tuple[int, int, int, int], s
     """The plan that costs least, for padded images of shape ``image``, ``(H, W, C)``.
 
     A rough count in nanoseconds: a multiplication 0.02 (with the outputs of a strip rounded up to 16, below which a
-    matrix product slows down), a number copied 0.15, the start of a run of neighbouring numbers 2.2; and five times
+    matrix product slows down), a number copied 0.15, the start of a run of neighbouring numbers 3.5; and five times
     as much where strips are not copied but added (``adding``, for the gradient of the inputs). Only the ratios
     matter; they were measured on an ordinary processor, and the minimum is flat.
     """
-    copied, started = (0.75, 11.0) if adding else (0.15, 2.2)
+    copied, started = (0.75, 17.5) if adding else (0.15, 3.5)
     kernel_size, channels = (kernel_shape[0], kernel_shape[1]), kernel_shape[2]
     groups = image[2] // channels
     down, across = (
