@@ -101,8 +101,8 @@ def parallel(work: Callable[[Item, Workspace], None], items: Iterable[Item], mos
     """``work(item, workspace)`` for every item, in several threads, which take the next item when they are free.
 
     There are as many threads as :func:`threads` says, or at most ``most``; with one, or a single item, all is done in
-    the calling thread. A thread passes the same workspace every time. An error in one item ends the others' work and
-    is raised.
+    the calling thread, its matrix products too: for small ones, to call others costs more than it saves. A thread
+    passes the same workspace every time. An error in one item ends the others' work and is raised.
     """
     waiting = list(items)
     waiting.reverse()
@@ -122,9 +122,6 @@ def parallel(work: Callable[[Item, Workspace], None], items: Iterable[Item], mos
                     waiting.clear()  # nobody shall take up more
                     raise
 
-    if count <= 1 and most != 1:
-        worker()  # one large piece of work: the threads of BLAS share its products
-        return
     with single_products():
         # NumPy's settings for floating-point errors are those of the context.
         others = [_pool().submit(contextvars.copy_context().run, worker) for _ in range(count - 1)]
