@@ -54,7 +54,8 @@ format: $(INSTALLED)  ## Format the code, in the notebooks too
 ledger: $(INSTALLED)  ## List which statements are answered, and where
 	@$(BIN)/python book/_tools/ledger.py
 
-benchmark: $(INSTALLED)  ## Measure how fast the library trains, side by side with others
+benchmark: $(INSTALLED)  ## Measure how fast the library convolves and trains, side by side with others
+	@$(BIN)/python -m convbook.benchmark conv
 	@$(BIN)/python -m convbook.benchmark training
 
 clean:  ## Remove everything that was made: the environment and the built book

@@ -4,14 +4,14 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from problems import numbers, problems
 from scipy.signal import convolve2d, correlate2d
 
-from convbook import algorithms, ops, shapes
-from convbook.algorithms import METHODS, toeplitz
+from convbook import ops, shapes
+from convbook.algorithms import METHODS, _blocks, banded, blocked, depthwise, pointwise, toeplitz, winograd
 
 quick = settings(max_examples=120, deadline=None)
 OTHERS = sorted(set(METHODS) - {"naive"})
@@ -197,14 +197,50 @@ def test_a_name_runs_the_algorithm_of_that_name(method, monkeypatch):
 
 
 def test_each_name_is_the_file_the_algorithm_is_in():
-    assert {name: algorithm.__module__ for name, algorithm in METHODS.items()} == {
-        name: f"convbook.algorithms.{name}" for name in ["naive", "windows", "im2col", "banded", "toeplitz", "fft"]
-    }
+    for name, algorithm in METHODS.items():
+        file, *_ = name.split("_")
+        assert algorithm.__module__ == f"convbook.algorithms.{file}"
 
 
-def test_auto_is_one_matrix_product():
-    inputs = np.ones((1, 4, 4, 1))
-    assert algorithms.choose("auto", inputs, inputs) is algorithms.im2col.conv2d
+# --- block by block -------------------------------------------------------------------------------------------
+
+IN_BLOCKS = ["banded", "blocked", "pointwise", "depthwise", "winograd_2x2", "winograd_4x4"]
+
+
+@pytest.fixture(params=[1, 40, 700], ids=lambda numbers: f"blocks of {numbers}")
+def small_blocks(request, monkeypatch):
+    """Blocks with so few numbers that small arrays are cut, between images, rows and columns."""
+    for module in (banded, blocked, pointwise, depthwise, winograd):
+        monkeypatch.setattr(module, "_NUMBERS", request.param)
+    monkeypatch.setattr(winograd, "_KERNEL_NUMBERS", 10 * request.param)
+
+
+@pytest.mark.parametrize("method", IN_BLOCKS)
+@settings(quick, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(problem=problems(dtypes=("float64",)))
+def test_blocks_put_together_are_the_whole(small_blocks, method, problem):
+    agree(ops.conv(*problem, method=method), ops.conv(*problem, method="naive"))
+
+
+@pytest.mark.parametrize("method", IN_BLOCKS)
+@settings(quick, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(problem=problems(dtypes=("float32",), smallest_batch=1), data=st.data())
+def test_blocks_keep_nan_and_infinity_to_their_windows(small_blocks, method, problem, data):
+    inputs, kernel, *rest = problem
+    inputs.flat[data.draw(st.integers(0, inputs.size - 1))] = data.draw(st.sampled_from([np.nan, np.inf, -np.inf]))
+    with np.errstate(invalid="ignore"):
+        ours, definition = (ops.conv(inputs, kernel, *rest, method=m) for m in (method, "naive"))
+    assert_array_equal(kinds(ours), kinds(definition))
+
+
+@settings(quick, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(size=st.integers(1, 40), largest=st.integers(1, 50), unit=st.integers(1, 5), parts=st.integers(1, 6))
+def test_a_cut_covers_everything_once_in_pieces_that_are_not_too_large(size, largest, unit, parts):
+    pieces = _blocks.cut(size, largest, unit, parts)
+    assert [place for start, stop in pieces for place in range(start, stop)] == list(range(size))
+    assert all((stop - start) % unit == 0 for start, stop in pieces[:-1])
+    assert all(stop - start <= max(largest, unit) for start, stop in pieces)
+    assert len(pieces) >= min(parts, -(-size // unit))
 
 
 # --- NaN and infinity -----------------------------------------------------------------------------------------

@@ -338,7 +338,7 @@ def test_what_the_first_cell_installs_is_all_that_the_lessons_import():
             for extra in name[1].split(",")
             for package in extras["optional-dependencies"][extra]
         }
-    brought = {re.match(r"[\w-]+", name)[0] for name in wanted} | {"numpy", "convbook"}
+    brought = {re.match(r"[\w-]+", name)[0] for name in wanted | set(extras["dependencies"])} | {"convbook"}
     imported = {
         (node.module if isinstance(node, ast.ImportFrom) else node.names[0].name).split(".")[0]
         for path in NOTEBOOKS

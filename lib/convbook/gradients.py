@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from convbook.algorithms import banded, pooling
-from convbook.algorithms._arrays import Array
+from convbook import algorithms
+from convbook.algorithms import pooling
+from convbook.algorithms._arrays import Array, pad
 from convbook.ops import (
     PaddingLike,
     Pairs,
@@ -25,7 +26,6 @@ from convbook.ops import (
     _check_fits,
     _check_kernel,
     _common_dtypes,
-    _pad,
     _padding_pairs,
     _per_axis,
     _pool_windows,
@@ -114,17 +114,14 @@ def conv_kernel(
     )
     _check_gradient(change, (array.shape[0], *output, shape[-1]))
     dtype, compute = _common_dtypes(array, change)
-    padded = _pad(array.astype(compute, copy=False), pairs)
-    change = change.astype(compute, copy=False)
+    array, change = array.astype(compute, copy=False), change.astype(compute, copy=False)
+    shape_2d = shape
     if axes == 1:
-        padded, change, shape_2d = _as_2d(padded, 1), _as_2d(change, 1), (1, *shape)
-        stride, dilation = (1, *stride), (1, *dilation)
-    else:
-        shape_2d = shape
-    result = banded.kernel_gradient(
-        padded, change, (shape_2d[0], shape_2d[1], shape_2d[2], shape_2d[3]), (stride[0], stride[1]),
-        (dilation[0], dilation[1]),
-    )  # fmt: skip
+        array, change, shape_2d = _as_2d(array, 1), _as_2d(change, 1), (1, *shape)
+        stride, dilation, pairs = (1, *stride), (1, *dilation), ((0, 0), *pairs)
+    result = algorithms.kernel_gradient(
+        array, change, shape_2d, (stride[0], stride[1]), (dilation[0], dilation[1]), (pairs[0], pairs[1])
+    )
     return np.ascontiguousarray(result.reshape(shape), dtype=dtype)
 
 
@@ -168,16 +165,13 @@ def conv_input(
     _check_gradient(change, (shape[0], *output, weights.shape[-1]))
     dtype, compute = _common_dtypes(change, weights)
     change, weights = change.astype(compute, copy=False), weights.astype(compute, copy=False)
-    padded = tuple(before + size + after for size, (before, after) in zip(sizes, pairs, strict=True))
     if axes == 1:
         change, weights = _as_2d(change, 1), _as_2d(weights, 0)
-        padded, stride, dilation = (1, *padded), (1, *stride), (1, *dilation)
-    result = banded.input_gradient(
-        change, weights, (shape[0], padded[0], padded[1], shape[-1]), (stride[0], stride[1]), (dilation[0], dilation[1])
+        shape, stride, dilation, pairs = (shape[0], 1, *shape[1:]), (1, *stride), (1, *dilation), ((0, 0), *pairs)
+    result = algorithms.input_gradient(
+        change, weights, shape, (stride[0], stride[1]), (dilation[0], dilation[1]), (pairs[0], pairs[1])
     )
-    if axes == 1:
-        result = result[:, 0]
-    return _restore(_unpad(result, pairs), data_format, dtype)
+    return _restore(result[:, 0] if axes == 1 else result, data_format, dtype)
 
 
 def _pool(inputs: ArrayLike, gradient: ArrayLike, pool_size: int | Sequence[int],
@@ -192,9 +186,9 @@ def _pool(inputs: ArrayLike, gradient: ArrayLike, pool_size: int | Sequence[int]
     _check_gradient(change, (array.shape[0], *output, array.shape[-1]))
     dtype, compute = _common_dtypes(array, change)
     change = change.astype(compute, copy=False)
-    padded = _pad(array.astype(compute, copy=False), pairs, -np.inf if maximum else 0.0)
+    padded = pad(array.astype(compute, copy=False), pairs, -np.inf if maximum else 0.0)
     if not maximum:
-        inside = _pad(np.ones((1, *sizes, 1), compute), pairs)
+        inside = pad(np.ones((1, *sizes, 1), compute), pairs)
         share = change / pooling.fold(inside, pool, stride, np.add)
         result = pooling.share_gradient(share, padded.shape, pool, stride)
     else:

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from convbook import algorithms, ops
-from convbook.algorithms import banded, pooled, pooling
-from convbook.algorithms._arrays import Array
+from convbook.algorithms import pooled, pooling
+from convbook.algorithms._arrays import Array, pad
 from convbook.ops import PaddingLike, _padding_pairs, _per_axis, _real_array
 from convbook.shapes import _integer, conv_multiplications, dense_multiplications, output_size
 
@@ -345,6 +345,12 @@ class _Convolution(_Sliding):
         self.bias_initializer = _check_initializer(bias_initializer, "bias_initializer")
         self.bias = None
 
+    @property
+    def _sides(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """The padding before and after each axis."""
+        rows, columns = self._padding
+        return rows, columns
+
     def _grouped_kernel(self) -> Array:
         """The kernel as ``ops.conv`` takes it, ``(kh, kw, C / groups, c_out)``."""
         return self.kernel
@@ -352,24 +358,22 @@ class _Convolution(_Sliding):
     # Shapes and arguments are checked when the layer is built and at take(), so what follows goes past the doors of
     # ops and gradients, whose checks would take a third of the time of a training step.
     def forward(self, inputs: ArrayLike, training: bool = False) -> Array:
-        padded = ops._pad(self.take(inputs), self._padding)
-        kernel = self._grouped_kernel()
-        outputs = algorithms.choose("banded", padded, kernel)(padded, kernel, self._step, self._spread)
+        array = self.take(inputs)
+        outputs = algorithms.convolve(array, self._grouped_kernel(), self._step, self._spread, self._sides)
         if self.bias is not None:
             outputs = _with_bias(outputs, self.bias)
         outputs = _ACTIVATIONS[self.activation][0](outputs)
-        self._seen = padded, outputs
+        self._seen = array, outputs
         return outputs
 
     def backward_weights(self, gradient: Array) -> None:
         self._backward(gradient)
 
     def _backward(self, gradient: Array) -> Array:
-        padded, outputs = self.seen
+        array, outputs = self.seen
         gradient = self._before(self.activation, gradient, outputs)
-        kernel = self._grouped_kernel()
-        shape = (kernel.shape[0], kernel.shape[1], kernel.shape[2], kernel.shape[3])
-        change = banded.kernel_gradient(padded, gradient, shape, self._step, self._spread)
+        shape = self._grouped_kernel().shape
+        change = algorithms.kernel_gradient(array, gradient, shape, self._step, self._spread, self._sides)
         self.gradients = [change.reshape(self.kernel.shape)]
         if self.bias is not None:
             self.gradients.append(_bias_gradient(gradient))
@@ -377,8 +381,8 @@ class _Convolution(_Sliding):
 
     def backward(self, gradient: Array) -> Array:
         gradient, shape = self._backward(gradient), self.seen[0].shape
-        padded = banded.input_gradient(gradient, self._grouped_kernel(), shape, self._step, self._spread)
-        return ops._unpad(padded, self._padding)
+        kernel = self._grouped_kernel()
+        return algorithms.input_gradient(gradient, kernel, shape, self._step, self._spread, self._sides)
 
 
 class Conv2D(_Convolution):
@@ -508,7 +512,7 @@ class MaxPooling2D(_Pooling):
     """
 
     def forward(self, inputs: ArrayLike, training: bool = False) -> Array:
-        padded = ops._pad(self.take(inputs), self._padding, -math.inf)
+        padded = pad(self.take(inputs), self._padding, -math.inf)
         outputs = pooling.fold(padded, self.pool_size, self.strides, np.maximum)
         self._seen = padded, outputs
         return outputs
@@ -533,11 +537,11 @@ class AveragePooling2D(_Pooling):
         """The real pixels in each window, ``(1, oh, ow, 1)``."""
         assert self.input_shape is not None
         _, height, width, _ = _image(self.input_shape)
-        inside = ops._pad(np.ones((1, height, width, 1), self.dtype), self._padding)
+        inside = pad(np.ones((1, height, width, 1), self.dtype), self._padding)
         return pooling.fold(inside, self.pool_size, self.strides, np.add)
 
     def forward(self, inputs: ArrayLike, training: bool = False) -> Array:
-        padded = ops._pad(self.take(inputs), self._padding)
+        padded = pad(self.take(inputs), self._padding)
         outputs: Array = pooling.fold(padded, self.pool_size, self.strides, np.add) / self._counts
         self._seen = padded.shape, outputs.shape
         return outputs
@@ -755,7 +759,7 @@ class _ConvolutionAndPooling(Layer):
 
     def forward(self, inputs: ArrayLike, training: bool = False) -> Array:
         layer = self.convolution
-        padded = ops._pad(self.take(inputs), layer._padding)
+        padded = pad(self.take(inputs), layer._padding)
         largest, memory = pooled.conv2d_max_pool(
             padded, layer.kernel, layer._step, layer._spread, self.pooling_layer._window
         )

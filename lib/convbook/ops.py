@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from convbook import algorithms
 from convbook.algorithms import pooling
-from convbook.algorithms._arrays import Array
+from convbook.algorithms._arrays import Array, pad
 from convbook.shapes import _integer, effective_kernel, output_size, padding_amounts
 
 __all__ = [
@@ -139,18 +139,6 @@ def _check_fits(sizes: Sequence[int], kernel_size: Sequence[int], dilation_rate:
             )
 
 
-def _pad(inputs: NDArray[Any], pairs: Pairs, value: float = 0.0) -> NDArray[Any]:
-    if not any(before or after for before, after in pairs):
-        return inputs
-    # As np.pad does it, but in a tenth of the time for small arrays: this runs in every step of a training.
-    sizes = inputs.shape[1:-1]
-    sums = (before + size + after for size, (before, after) in zip(sizes, pairs, strict=True))
-    padded = np.full((inputs.shape[0], *sums, inputs.shape[-1]), value, inputs.dtype)
-    inside = tuple(slice(before, before + size) for size, (before, _) in zip(sizes, pairs, strict=True))
-    padded[(slice(None), *inside)] = inputs
-    return padded
-
-
 def _unpad(padded: Array, pairs: Pairs) -> Array:
     """``padded`` without its padding: a view."""
     inside = tuple(slice(before, size - after) for size, (before, after) in zip(padded.shape[1:], pairs, strict=False))
@@ -182,17 +170,20 @@ def _correlate(inputs: Array, kernel: Array, strides: tuple[int, ...], padding: 
     axes = inputs.ndim - 2
     sizes, kernel_size = inputs.shape[1:-1], kernel.shape[:axes]
     pairs = _padding_pairs(padding, sizes, kernel_size, strides, dilation_rate)
-    algorithm = algorithms.choose(method, inputs, kernel)
+    algorithms.check_method(method)
     if 0 in sizes and isinstance(padding, str) and padding.lower() == "same":
         # ceil(0 / stride) is 0: the map is empty, and there is nothing to slide over.
         shape = [output_size(n, k, s, "same") for n, k, s in zip(sizes, kernel_size, strides, strict=True)]
         return np.zeros((inputs.shape[0], *shape, kernel.shape[-1]), dtype=inputs.dtype)
     _check_fits(sizes, kernel_size, dilation_rate, pairs, name)
-    padded = _pad(inputs, pairs)
     if axes == 1:
-        outputs = algorithm(_as_2d(padded, 1), _as_2d(kernel, 0), (1, strides[0]), (1, dilation_rate[0]))
-        return outputs[:, 0]
-    return algorithm(padded, kernel, (strides[0], strides[1]), (dilation_rate[0], dilation_rate[1]))
+        inputs, kernel = _as_2d(inputs, 1), _as_2d(kernel, 0)
+        strides, dilation_rate, pairs = (1, *strides), (1, *dilation_rate), ((0, 0), *pairs)
+    outputs = algorithms.convolve(
+        inputs, kernel, (strides[0], strides[1]), (dilation_rate[0], dilation_rate[1]), (pairs[0], pairs[1]),
+        method=method,
+    )  # fmt: skip
+    return outputs[:, 0] if axes == 1 else outputs
 
 
 def conv(
@@ -456,7 +447,7 @@ def _pool(
     dtype, compute = _common_dtypes(array)
 
     def reduce(values: NDArray[Any], ufunc: np.ufunc, padding_value: float) -> Array:
-        return pooling.fold(_pad(values, pairs, padding_value), pool, stride, ufunc)
+        return pooling.fold(pad(values, pairs, padding_value), pool, stride, ufunc)
 
     inside = np.ones((1, *array.shape[1:-1], 1), dtype=compute)
     return _restore(summarise(reduce, array.astype(compute, copy=False), inside), data_format, dtype)

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from convbook.algorithms._arrays import Array
+from convbook.algorithms._threads import alone, single_products
 from convbook.layers import Layer, _softmax
 from convbook.ops import _real_array
 from convbook.shapes import _integer
@@ -339,11 +340,16 @@ class _Workers:
         count = max(1, min(len(self.replicas), size // _SMALLEST_PART))
         edges = [size * part // count for part in range(count + 1)]
         jobs = list(zip(self.replicas, map(slice, edges[:-1], edges[1:]), strict=False))
+
+        def work(replica: Trainable, part: slice) -> Any:
+            with alone():
+                return function(replica, part)
+
         if self._pool is None:
-            return [function(*job) for job in jobs]
-        others = [self._pool.submit(function, *job) for job in jobs[1:]]
+            return [work(*job) for job in jobs]
+        others = [self._pool.submit(work, *job) for job in jobs[1:]]
         try:
-            return [function(*jobs[0]), *(other.result() for other in others)]
+            return [work(*jobs[0]), *(other.result() for other in others)]
         finally:
             for other in others:  # nobody may still be reading the weights when the caller changes them
                 other.exception()
@@ -356,11 +362,9 @@ class _Workers:
 @contextmanager
 def _parallel(model: Trainable, seed: int) -> Iterator[_Workers]:
     """Workers, with the matrix products held to one thread each: the parts already use the cores."""
-    from threadpoolctl import threadpool_limits
-
     workers = _Workers(model, [seed + part for part in range(_PARTS)])
     try:
-        with threadpool_limits(1, user_api="blas"):
+        with single_products():
             yield workers
     finally:
         workers.close()

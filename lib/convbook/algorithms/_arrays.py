@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -32,9 +33,24 @@ def patches(
     return views[:, :: strides[0], :: strides[1], :, :: dilation_rate[0], :: dilation_rate[1]]
 
 
-def grouped_patches(inputs: Array, kernel: Array, strides: tuple[int, int], dilation_rate: tuple[int, int]) -> Array:
-    """Every window that ``kernel`` meets, by group of channels: a view of shape ``(B, oh, ow, g, C / g, kh, kw)``."""
-    kernel_height, kernel_width, group_channels, _ = kernel.shape
+def grouped_patches(
+    inputs: Array, kernel_shape: tuple[int, ...], strides: tuple[int, int], dilation_rate: tuple[int, int]
+) -> Array:
+    """Every window that a kernel meets, by group of channels: a view of shape ``(B, oh, ow, g, C / g, kh, kw)``."""
+    kernel_height, kernel_width, group_channels, _ = kernel_shape
     views = patches(inputs, (kernel_height, kernel_width), strides, dilation_rate)
     groups = inputs.shape[3] // group_channels
     return views.reshape(*views.shape[:3], groups, group_channels, kernel_height, kernel_width)
+
+
+def pad(inputs: NDArray[Any], pairs: Sequence[tuple[int, int]], value: float = 0.0) -> NDArray[Any]:
+    """``inputs`` with ``value`` around them, so many pixels before and after each spatial axis."""
+    if not any(before or after for before, after in pairs):
+        return inputs
+    # As np.pad does it, but in a tenth of the time for small arrays: this runs in every step of a training.
+    sizes = inputs.shape[1:-1]
+    sums = (before + size + after for size, (before, after) in zip(sizes, pairs, strict=True))
+    padded = np.full((inputs.shape[0], *sums, inputs.shape[-1]), value, inputs.dtype)
+    inside = tuple(slice(before, before + size) for size, (before, _) in zip(sizes, pairs, strict=True))
+    padded[(slice(None), *inside)] = inputs
+    return padded

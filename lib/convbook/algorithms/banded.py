@@ -34,11 +34,25 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from convbook.algorithms._arrays import Array
+from convbook.algorithms._blocks import (
+    NO_PADDING,
+    Block,
+    Pair,
+    Sizes,
+    all_filters,
+    in_blocks,
+    multiply,
+    region,
+    sum_of_blocks,
+    windows_within,
+)
+from convbook.algorithms._threads import Workspace
 from convbook.shapes import effective_kernel, output_size
 
 __all__ = ["Plan", "band", "conv2d", "diagonal_sum", "gather", "input_gradient", "kernel_gradient", "plan", "scatter"]
 
-Pair = tuple[int, int]
+# Numbers in the strips of a block.
+_NUMBERS = 200_000
 
 
 class Plan(NamedTuple):
@@ -74,11 +88,11 @@ def plan(image: tuple[int, int, int], kernel_shape: tuple[int, int, int, int], s
     """The plan that costs least, for padded images of shape ``image``, ``(H, W, C)``.
 
     A rough count in nanoseconds: a multiplication 0.02 (with the outputs of a strip rounded up to 16, below which a
-    matrix product slows down), a number copied 0.15, the start of a run of neighbouring numbers 2.2; and five times
+    matrix product slows down), a number copied 0.15, the start of a run of neighbouring numbers 3.5; and five times
     as much where strips are not copied but added (``adding``, for the gradient of the inputs). Only the ratios
     matter; they were measured on an ordinary processor, and the minimum is flat.
     """
-    copied, started = (0.75, 11.0) if adding else (0.15, 2.2)
+    copied, started = (0.75, 17.5) if adding else (0.15, 3.5)
     kernel_size, channels = (kernel_shape[0], kernel_shape[1]), kernel_shape[2]
     groups = image[2] // channels
     down, across = (
@@ -174,30 +188,49 @@ def _rows(gradient: Array, plan: Plan) -> Array:
     return split.transpose(2, 0, 1, 3).reshape(plan.groups, -1, plan.across * plan.filters)
 
 
-def conv2d(inputs: Array, kernel: Array, strides: Pair, dilation_rate: Pair) -> Array:
+def _windows(sizes: Sizes) -> int:
+    """Windows of a block. Strips overlap little: a window takes some two numbers for each row and channel it reads."""
+    return windows_within(_NUMBERS, 2 * sizes.groups * sizes.depth // sizes.kernel[1])
+
+
+def conv2d(inputs: Array, kernel: Array, strides: Pair, dilation_rate: Pair,
+           padding: tuple[Pair, Pair] = NO_PADDING, outputs: Array | None = None) -> Array:  # fmt: skip
     """Cross-correlation by band matrices; arguments and result as in :mod:`convbook.algorithms`."""
-    if 0 in inputs.shape:
-        sizes = (output_size(inputs.shape[1 + a], kernel.shape[a], strides[a], 0, dilation_rate[a]) for a in (0, 1))
-        return np.zeros((len(inputs), *sizes, kernel.shape[3]), inputs.dtype)
-    made = _plan_for(inputs.shape, kernel.shape, strides, dilation_rate)
-    product: Array = gather(inputs, made) @ band(kernel, made)
-    by_window = product.reshape(made.groups, -1, made.across, made.filters).transpose(1, 2, 0, 3)
-    return np.ascontiguousarray(by_window.reshape(len(inputs), *made.output, kernel.shape[3]))
+    sizes = Sizes(inputs.shape, kernel.shape, strides, dilation_rate, padding)
+    matrices: dict[Plan, Array] = {}
+
+    def compute(block: Block, outputs: Array, workspace: Workspace) -> None:
+        pixels = region(inputs, block, sizes, workspace)
+        made = _plan_for(pixels.shape, kernel.shape, strides, dilation_rate)
+        if made not in matrices:
+            matrices[made] = band(kernel, made)
+        places = _places(pixels, made)
+        strips = workspace.array("strips", places.shape, inputs.dtype)
+        np.copyto(strips, places)
+        multiply(strips.reshape(made.groups, -1, made.depth), matrices[made], outputs, made.across)
+
+    return in_blocks(inputs, kernel, sizes, compute, _windows(sizes), outputs=outputs, spreads=True)
 
 
-def kernel_gradient(
-    inputs: Array, gradient: Array, kernel_shape: tuple[int, int, int, int], strides: Pair, dilation_rate: Pair
-) -> Array:
+def kernel_gradient(inputs: Array, gradient: Array, kernel_shape: tuple[int, ...], strides: Pair, dilation_rate: Pair,
+                    padding: tuple[Pair, Pair] = NO_PADDING) -> Array:  # fmt: skip
     """The gradient with respect to the kernel, of shape ``kernel_shape``.
 
-    Args:
-        inputs: ``(B, H, W, C)``, padded, as :func:`conv2d` got them.
-        gradient: the gradient with respect to the output, ``(B, oh, ow, c_out)``.
+    ``gradient`` is that of the output, ``(B, oh, ow, c_out)``; the inputs are not padded yet.
     """
-    if 0 in gradient.shape:
-        return np.zeros(kernel_shape, gradient.dtype)
-    made = _plan_for(inputs.shape, kernel_shape, strides, dilation_rate)
-    return diagonal_sum(gather(inputs, made).swapaxes(1, 2) @ _rows(gradient, made), made)
+    sizes = Sizes(inputs.shape, kernel_shape, strides, dilation_rate, padding)
+
+    def add(block: Block, part: Array, total: Array, first: bool, workspace: Workspace) -> None:
+        pixels = region(inputs, block, sizes, workspace)
+        made = _plan_for(pixels.shape, kernel_shape, strides, dilation_rate)
+        places = _places(pixels, made)
+        strips = workspace.array("strips", places.shape, inputs.dtype)
+        np.copyto(strips, places)
+        columns = strips.reshape(made.groups, -1, made.depth).swapaxes(1, 2)
+        change = diagonal_sum(columns @ _rows(part, made), made)
+        total[...] = change if first else total + change
+
+    return all_filters(sum_of_blocks(gradient, sizes, add, kernel_shape, _windows(sizes)), kernel_shape)
 
 
 def input_gradient(

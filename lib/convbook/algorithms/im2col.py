@@ -17,7 +17,7 @@ from convbook.algorithms._arrays import Array, grouped_patches
 def conv2d(inputs: Array, kernel: Array, strides: tuple[int, int], dilation_rate: tuple[int, int]) -> Array:
     """Cross-correlation by im2col; arguments and result as in :mod:`convbook.algorithms`."""
     kernel_height, kernel_width, group_channels, filters = kernel.shape
-    views = grouped_patches(inputs, kernel, strides, dilation_rate)
+    views = grouped_patches(inputs, kernel.shape, strides, dilation_rate)
     batch, height, width, groups = views.shape[:4]
     # (g, B, oh, ow, kh, kw, c): the group first, so that each group is one product of the stack.
     ordered = views.transpose(3, 0, 1, 2, 5, 6, 4)

@@ -19,7 +19,8 @@ import numpy as np
 
 from convbook.algorithms import banded
 from convbook.algorithms._arrays import Array
-from convbook.algorithms.banded import Pair, Plan
+from convbook.algorithms._blocks import Pair
+from convbook.algorithms.banded import Plan
 
 __all__ = ["Memory", "conv2d_max_pool", "gradients"]
 

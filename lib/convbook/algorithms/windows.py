@@ -14,7 +14,7 @@ from convbook.algorithms._arrays import Array, grouped_patches
 def conv2d(inputs: Array, kernel: Array, strides: tuple[int, int], dilation_rate: tuple[int, int]) -> Array:
     """Cross-correlation over window views; arguments and result as in :mod:`convbook.algorithms`."""
     kernel_height, kernel_width, group_channels, filters = kernel.shape
-    views = grouped_patches(inputs, kernel, strides, dilation_rate)
+    views = grouped_patches(inputs, kernel.shape, strides, dilation_rate)
     batch, height, width, groups = views.shape[:4]
     by_group = kernel.reshape(kernel_height, kernel_width, group_channels, groups, filters // groups)
     outputs: Array = np.einsum("bijgcxy,xycgl->bijgl", views, by_group)

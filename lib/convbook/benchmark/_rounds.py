@@ -9,9 +9,10 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-__all__ = ["installed", "machine", "spread", "take_turns"]
+__all__ = ["advice", "installed", "machine", "processor", "spread", "take_turns"]
 
 
 def installed(module: str | None) -> bool:
@@ -20,13 +21,42 @@ def installed(module: str | None) -> bool:
 
 
 def machine() -> dict[str, Any]:
-    """What the numbers were measured on."""
+    """What the numbers were measured on, and for which processor the matrix products are written (``kernels``)."""
     import os
 
     import numpy as np
+    from threadpoolctl import threadpool_info
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {"cores": cores, "machine": platform.machine(), "python": platform.python_version(), "numpy": np.__version__}
+    kernels = [library["architecture"] for library in threadpool_info() if library["internal_api"] == "openblas"]
+    return {
+        "cores": cores,
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "kernels": kernels[0] if kernels else None,
+    }
+
+
+def advice(kernels: str | None, processor: str) -> str:
+    """What to try where OpenBLAS does not know the processor and takes kernels for an older one.
+
+    Args:
+        kernels: those that it took.
+        processor: what the system says of the processor, as in ``/proc/cpuinfo``.
+    """
+    if kernels not in ("Haswell", "Zen") or "avx512f" not in processor.split():
+        return ""
+    return (
+        f"NumPy's matrix products are those for {kernels} here, but this processor has AVX-512: with "
+        "OPENBLAS_CORETYPE=SkylakeX in the environment they may be much faster, and convbook with them.\n"
+    )
+
+
+def processor() -> str:
+    """What the system says of the processor, where it does."""
+    file = Path("/proc/cpuinfo")
+    return file.read_text() if file.is_file() else ""
 
 
 def take_turns(names: Sequence[str], command: Sequence[str], rounds: int) -> dict[str, list[dict[str, Any]]]:
