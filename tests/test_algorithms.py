@@ -11,7 +11,17 @@ from problems import numbers, problems
 from scipy.signal import convolve2d, correlate2d
 
 from convbook import ops, shapes
-from convbook.algorithms import METHODS, _blocks, banded, blocked, depthwise, pointwise, toeplitz, winograd
+from convbook.algorithms import (
+    METHODS,
+    _blocks,
+    banded,
+    blocked,
+    depthwise,
+    overlap_save,
+    pointwise,
+    toeplitz,
+    winograd,
+)
 
 quick = settings(max_examples=120, deadline=None)
 OTHERS = sorted(set(METHODS) - {"naive"})
@@ -198,21 +208,21 @@ def test_a_name_runs_the_algorithm_of_that_name(method, monkeypatch):
 
 def test_each_name_is_the_file_the_algorithm_is_in():
     for name, algorithm in METHODS.items():
-        file, *_ = name.split("_")
-        assert algorithm.__module__ == f"convbook.algorithms.{file}"
+        assert algorithm.__module__ == f"convbook.algorithms.{name.removesuffix('_2x2').removesuffix('_4x4')}"
 
 
 # --- block by block -------------------------------------------------------------------------------------------
 
-IN_BLOCKS = ["banded", "blocked", "pointwise", "depthwise", "winograd_2x2", "winograd_4x4"]
+IN_BLOCKS = ["banded", "blocked", "pointwise", "depthwise", "overlap_save", "winograd_2x2", "winograd_4x4"]
 
 
 @pytest.fixture(params=[1, 40, 700], ids=lambda numbers: f"blocks of {numbers}")
 def small_blocks(request, monkeypatch):
     """Blocks with so few numbers that small arrays are cut, between images, rows and columns."""
-    for module in (banded, blocked, pointwise, depthwise, winograd):
+    for module in (banded, blocked, depthwise, overlap_save, pointwise, winograd):
         monkeypatch.setattr(module, "_NUMBERS", request.param)
-    monkeypatch.setattr(winograd, "_KERNEL_NUMBERS", 10 * request.param)
+    for module in (overlap_save, winograd):
+        monkeypatch.setattr(module, "_KERNEL_NUMBERS", 10 * request.param)
 
 
 @pytest.mark.parametrize("method", IN_BLOCKS)

@@ -51,6 +51,18 @@ def test_errors_in_float32_are_as_small_as_promised(layer, method):
     assert relative_error(algorithms.convolve(inputs, kernel, *rest, method=method), exact) < promised
 
 
+@pytest.mark.parametrize("size", [21, 31, 64])
+def test_errors_of_large_kernels_are_as_small_as_promised(size):
+    rng = np.random.default_rng(0)
+    inputs, kernel = rng.normal(size=(2, 140, 150, 3)), rng.normal(size=(size, size, 3, 5))
+    exact = ops.conv(inputs, kernel, padding="same", method="im2col")
+    ours = ops.conv(inputs.astype("float32"), kernel.astype("float32"), padding="same")
+    assert relative_error(ours, exact) < 2e-6
+    shapes = inputs.shape, kernel.shape
+    assert algorithms.plan(*shapes).method == "overlap_save"
+    assert algorithms.plan(*shapes, dtype="float64").method != "overlap_save"
+
+
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
 def test_errors_of_the_gradients_are_as_small_as_promised(layer):
     inputs, kernel, gradient, rest = arguments(layer, 1)
@@ -131,6 +143,7 @@ LARGE = {
     "a stride": ((4, 600, 600, 16), (3, 3, 16, 16), (2, 2)),
     "1x1": ((4, 500, 500, 16), (1, 1, 16, 16), (1, 1)),
     "depthwise": ((4, 500, 500, 32), (3, 3, 1, 32), (1, 1)),
+    "a large kernel": ((1, 1200, 1200, 4), (31, 31, 4, 4), (1, 1)),
 }
 BOUND = 64e6
 

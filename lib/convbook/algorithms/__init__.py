@@ -10,8 +10,8 @@ shape ``(B, oh, ow, c_out)`` in the dtype of ``inputs``. All give the same answe
 trust their arguments: ``convbook.ops.conv`` is the door where they are checked.
 
 ``naive``, ``windows``, ``im2col``, ``toeplitz`` and ``fft`` are written to be read. ``blocked``, ``banded``,
-``pointwise``, ``depthwise`` and ``winograd`` are for speed, and need little memory: they take the padding as a fifth
-argument, ``((top, bottom), (left, right))``, compute block by block, and have the gradients.
+``pointwise``, ``depthwise``, ``overlap_save`` and ``winograd`` are for speed, and need little memory: they take the
+padding as a fifth argument, ``((top, bottom), (left, right))``, and compute block by block.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from convbook.algorithms import (
     fft,
     im2col,
     naive,
+    overlap_save,
     pointwise,
     toeplitz,
     transposed,
@@ -56,6 +57,7 @@ __all__ = [
     "input_gradient",
     "kernel_gradient",
     "naive",
+    "overlap_save",
     "plan",
     "pointwise",
     "toeplitz",

@@ -6,6 +6,7 @@ padding, are a region of the input. Only what is copied for the blocks at work t
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -47,8 +48,7 @@ class Sizes(NamedTuple):
     @property
     def extents(self) -> Pair:
         """Rows and columns from a window's first pixel to its last."""
-        rows, columns = (effective_kernel(self.kernel[axis], self.dilation_rate[axis]) for axis in (0, 1))
-        return rows, columns
+        return _extents(self)
 
     @property
     def groups(self) -> int:
@@ -63,12 +63,29 @@ class Sizes(NamedTuple):
     @property
     def output(self) -> tuple[int, int, int, int]:
         """``(B, oh, ow, c_out)``."""
-        rows, columns = (
-            output_size(self.inputs[1 + axis], self.kernel[axis], self.strides[axis], self.padding[axis],
-                        self.dilation_rate[axis])
-            for axis in (0, 1)
-        )  # fmt: skip
-        return self.inputs[0], rows, columns, self.kernel[3]
+        return _output(self)
+
+
+# The same layer comes again and again, and for a small one these checks would take as long as its arithmetic.
+@functools.lru_cache(maxsize=512)
+def _extents(sizes: Sizes) -> Pair:
+    rows, columns = (effective_kernel(sizes.kernel[axis], sizes.dilation_rate[axis]) for axis in (0, 1))
+    return rows, columns
+
+
+@functools.lru_cache(maxsize=512)
+def _output(sizes: Sizes) -> tuple[int, int, int, int]:
+    rows, columns = (
+        output_size(
+            sizes.inputs[1 + axis],
+            sizes.kernel[axis],
+            sizes.strides[axis],
+            sizes.padding[axis],
+            sizes.dilation_rate[axis],
+        )
+        for axis in (0, 1)
+    )
+    return sizes.inputs[0], rows, columns, sizes.kernel[3]
 
 
 class Block(NamedTuple):

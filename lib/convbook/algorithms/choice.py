@@ -20,6 +20,7 @@ from convbook.algorithms import (
     fft,
     im2col,
     naive,
+    overlap_save,
     pointwise,
     toeplitz,
     transposed,
@@ -43,12 +44,13 @@ METHODS: dict[str, Algorithm] = {
     "blocked": blocked.conv2d,
     "pointwise": pointwise.conv2d,
     "depthwise": depthwise.conv2d,
+    "overlap_save": overlap_save.conv2d,
     "winograd_2x2": winograd.conv2d_2x2,
     "winograd_4x4": winograd.conv2d_4x4,
 }
 
 # These compute block by block: they pad as they go, and keep NaN and infinity to the windows that contain them.
-_IN_BLOCKS = {"banded", "blocked", "pointwise", "depthwise", "winograd_2x2", "winograd_4x4"}
+_IN_BLOCKS = {"banded", "blocked", "pointwise", "depthwise", "overlap_save", "winograd_2x2", "winograd_4x4"}
 
 # These multiply pixels by zeros outside of the window (0 * inf is NaN), so one NaN or infinity would spread
 # over a part of the map or all of it. The definition keeps it to the windows that contain it.
@@ -81,12 +83,29 @@ def _winograd_pays(sizes: Sizes, dtype: np.dtype[np.generic]) -> bool:
     )
 
 
+def _transform_pays(sizes: Sizes, dtype: np.dtype[np.generic]) -> bool:
+    _, rows, columns, _ = sizes.output
+    area = sizes.kernel[0] * sizes.kernel[1]
+    return (
+        dtype == np.float32
+        and sizes.strides == sizes.dilation_rate == (1, 1)
+        and sizes.groups == 1
+        and area >= 400
+        and rows * columns >= area
+    )
+
+
 RULES: tuple[Rule, ...] = (
     Rule("pointwise", lambda sizes, _: sizes.kernel[:2] == (1, 1), "a 1x1 kernel is one matrix product as it is"),
     Rule(
         "depthwise",
         lambda sizes, _: sizes.kernel[2] == 1 and sizes.groups > 1,
         "with one channel to a group there is nothing for a matrix product to add up",
+    ),
+    Rule(
+        "overlap_save",
+        _transform_pays,
+        "with a large kernel the transforms cost less than the products that they save",
     ),
     Rule(
         "winograd_4x4",
@@ -176,7 +195,7 @@ def kernel_gradient(
     dilation_rate: Pair,
     padding: tuple[Pair, Pair] = NO_PADDING,
 ) -> Array:
-    """The gradient with respect to the kernel, by the algorithm that computes the convolution.
+    """The gradient with respect to the kernel, by the algorithm that computes the convolution, or by ``blocked``.
 
     Args:
         inputs: ``(B, H, W, C)``, not padded.
@@ -185,7 +204,9 @@ def kernel_gradient(
     if 0 in gradient.shape:
         return np.zeros(kernel_shape, gradient.dtype)
     method = _plan(Sizes(inputs.shape, kernel_shape, strides, dilation_rate, padding), inputs.dtype).method
-    return _KERNEL_GRADIENTS[method](inputs, gradient, kernel_shape, strides, dilation_rate, padding)
+    return _KERNEL_GRADIENTS.get(method, blocked.kernel_gradient)(
+        inputs, gradient, kernel_shape, strides, dilation_rate, padding
+    )
 
 
 def input_gradient(
