@@ -80,7 +80,7 @@ def test_a_solution_is_opened_and_its_code_scrolls_by_keyboard(open_page):
     box.get_by_role("button", name="Toggle hidden content").focus()
     page.keyboard.press("Enter")
     assert code.is_visible()
-    page.wait_for_timeout(visits.SETTLED)
+    visits.settle(page)
     assert code.evaluate("(box) => box.scrollWidth > box.clientWidth")
     assert code.get_attribute("tabindex") == "0"
 

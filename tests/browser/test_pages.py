@@ -65,7 +65,7 @@ def test_every_colour_of_code_can_be_read(theme, open_page, site):
         }))""",
         sorted(set(classes)),
     )
-    page.wait_for_timeout(visits.SETTLED)
+    visits.settle(page)
     assert len(set(classes)) > 30
     assert visits.violations(page) == []
 

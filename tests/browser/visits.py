@@ -5,13 +5,13 @@ import gzip
 import http.server
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
 
 WIDE, NARROW, HEIGHT = 1200, 360, 900
 THEMES = ("light", "dark")
@@ -19,8 +19,11 @@ THEMES = ("light", "dark")
 EXPLORER = 'script[type="application/vnd.jupyter.widget-view+json"]'
 TEXT = {".css", ".html", ".js", ".json", ".map", ".mjs", ".svg", ".txt", ".xml"}
 
-# The theme looks 300 milliseconds after a resize which boxes scroll, and gives these a tab stop.
+# The theme looks 300 milliseconds after a resize which boxes scroll, and gives these a tab stop; later where the
+# processor has other work.
 SETTLED = 500
+SCROLL_BY_KEYBOARD = """() => [...document.querySelectorAll("pre, .output, .jp-RenderedHTMLCommon")].every(
+    (box) => box.scrollWidth <= box.clientWidth || box.tabIndex === 0)"""
 
 # Solutions and hidden code are part of a page: a reader opens them.
 OPEN_ALL = """() => {
@@ -191,11 +194,18 @@ def visit(browser: Browser, address: str, path: str, theme: str, widths: tuple[i
     page.evaluate(PLAIN_CODE)
     for width in widths:
         page.set_viewport_size({"width": width, "height": HEIGHT})
-        page.wait_for_timeout(SETTLED)
+        settle(page)
         seen.widths[width] = tuple(page.evaluate(WIDTHS))
         seen.violations[width] = violations(page)
     context.close()
     return seen
+
+
+def settle(page: Page) -> None:
+    """Wait until the theme is done after a change of width, but no longer than ten seconds: then the tests will tell."""
+    page.wait_for_timeout(SETTLED)
+    with suppress(TimeoutError):
+        page.wait_for_function(SCROLL_BY_KEYBOARD, timeout=10_000)
 
 
 def visit_in_both_themes(executable: str, address: str, path: str) -> dict[str, Visit]:
