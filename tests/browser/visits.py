@@ -202,7 +202,7 @@ def visit(browser: Browser, address: str, path: str, theme: str, widths: tuple[i
 
 
 def settle(page: Page) -> None:
-    """Wait until the theme is done after a change of width, but no longer than ten seconds: then the tests will tell."""
+    """Wait until the theme is done with a change of width, for ten seconds at most: after that the tests will tell."""
     page.wait_for_timeout(SETTLED)
     with suppress(TimeoutError):
         page.wait_for_function(SCROLL_BY_KEYBOARD, timeout=10_000)
