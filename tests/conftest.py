@@ -5,6 +5,7 @@ import math
 import pytest
 
 from convbook import datasets, models, training
+from convbook.algorithms import banded, blocked, depthwise, overlap_save, pointwise, transposed, winograd
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +22,12 @@ def lenet(digits):
     model.compile(training.Adam(training.CosineDecay(0.003, epochs * math.ceil(len(digits.x_train) / 32))))
     model.fit(digits.x_train, digits.y_train, batch_size=32, epochs=epochs, seed=0, verbose=0)
     return model
+
+
+@pytest.fixture(params=[1, 40, 700], ids=lambda numbers: f"blocks of {numbers}")
+def small_blocks(request, monkeypatch):
+    """Blocks with so few numbers that small arrays are cut, between images, rows and columns."""
+    for module in (banded, blocked, depthwise, overlap_save, pointwise, transposed, winograd):
+        monkeypatch.setattr(module, "_NUMBERS", request.param)
+    for module in (overlap_save, winograd):
+        monkeypatch.setattr(module, "_KERNEL_NUMBERS", 10 * request.param)

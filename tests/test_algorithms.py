@@ -14,13 +14,7 @@ from convbook import ops, shapes
 from convbook.algorithms import (
     METHODS,
     _blocks,
-    banded,
-    blocked,
-    depthwise,
-    overlap_save,
-    pointwise,
     toeplitz,
-    winograd,
 )
 
 quick = settings(max_examples=120, deadline=None)
@@ -214,15 +208,6 @@ def test_each_name_is_the_file_the_algorithm_is_in():
 # --- block by block -------------------------------------------------------------------------------------------
 
 IN_BLOCKS = ["banded", "blocked", "pointwise", "depthwise", "overlap_save", "winograd_2x2", "winograd_4x4"]
-
-
-@pytest.fixture(params=[1, 40, 700], ids=lambda numbers: f"blocks of {numbers}")
-def small_blocks(request, monkeypatch):
-    """Blocks with so few numbers that small arrays are cut, between images, rows and columns."""
-    for module in (banded, blocked, depthwise, overlap_save, pointwise, winograd):
-        monkeypatch.setattr(module, "_NUMBERS", request.param)
-    for module in (overlap_save, winograd):
-        monkeypatch.setattr(module, "_KERNEL_NUMBERS", 10 * request.param)
 
 
 @pytest.mark.parametrize("method", IN_BLOCKS)

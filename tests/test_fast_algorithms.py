@@ -14,11 +14,10 @@ from numpy.testing import assert_array_equal
 from problems import problems
 
 from convbook import algorithms, gradients, ops
-from convbook.algorithms import _blocks, _threads, banded, blocked, depthwise, pointwise, transposed, winograd
+from convbook.algorithms import _blocks, _threads, banded, blocked, depthwise, pointwise, winograd
 from convbook.benchmark.conv import LAYERS
 
 quick = settings(max_examples=60, deadline=None)
-FILES = (banded, blocked, depthwise, pointwise, transposed, winograd)
 
 
 def arguments(layer, batch=None):
@@ -305,13 +304,6 @@ def test_the_gradient_of_a_kernel_is_the_same_to_the_bit_on_any_number_of_cores(
 
 
 # --- gradients, block by block ----------------------------------------------------------------------------------
-
-
-@pytest.fixture(params=[1, 60, 900], ids=lambda numbers: f"blocks of {numbers}")
-def small_blocks(request, monkeypatch):
-    for module in FILES:
-        monkeypatch.setattr(module, "_NUMBERS", request.param)
-    monkeypatch.setattr(winograd, "_KERNEL_NUMBERS", 10 * request.param)
 
 
 OF_KERNEL = {

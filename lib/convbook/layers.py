@@ -303,11 +303,12 @@ class _Sliding(Layer):
         return _padding_pairs(self.padding, (height, width), self._window, self._step, self._spread)
 
     @functools.cached_property
-    def _padding(self) -> ops.Pairs:
+    def _padding(self) -> tuple[tuple[int, int], tuple[int, int]]:
         """The padding of the inputs that the layer is built for."""
         assert self.input_shape is not None
         _, height, width, _ = _image(self.input_shape)
-        return self._pairs(height, width)
+        rows, columns = self._pairs(height, width)
+        return rows, columns
 
     def _sizes(self, input_shape: Shape) -> tuple[int | None, int, int]:
         """Batch, height and width of the output."""
@@ -345,12 +346,6 @@ class _Convolution(_Sliding):
         self.bias_initializer = _check_initializer(bias_initializer, "bias_initializer")
         self.bias = None
 
-    @property
-    def _sides(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        """The padding before and after each axis."""
-        rows, columns = self._padding
-        return rows, columns
-
     def _grouped_kernel(self) -> Array:
         """The kernel as ``ops.conv`` takes it, ``(kh, kw, C / groups, c_out)``."""
         return self.kernel
@@ -359,7 +354,7 @@ class _Convolution(_Sliding):
     # ops and gradients, whose checks would take a third of the time of a training step.
     def forward(self, inputs: ArrayLike, training: bool = False) -> Array:
         array = self.take(inputs)
-        outputs = algorithms.convolve(array, self._grouped_kernel(), self._step, self._spread, self._sides)
+        outputs = algorithms.convolve(array, self._grouped_kernel(), self._step, self._spread, self._padding)
         if self.bias is not None:
             outputs = _with_bias(outputs, self.bias)
         outputs = _ACTIVATIONS[self.activation][0](outputs)
@@ -373,7 +368,7 @@ class _Convolution(_Sliding):
         array, outputs = self.seen
         gradient = self._before(self.activation, gradient, outputs)
         shape = self._grouped_kernel().shape
-        change = algorithms.kernel_gradient(array, gradient, shape, self._step, self._spread, self._sides)
+        change = algorithms.kernel_gradient(array, gradient, shape, self._step, self._spread, self._padding)
         self.gradients = [change.reshape(self.kernel.shape)]
         if self.bias is not None:
             self.gradients.append(_bias_gradient(gradient))
@@ -382,7 +377,7 @@ class _Convolution(_Sliding):
     def backward(self, gradient: Array) -> Array:
         gradient, shape = self._backward(gradient), self.seen[0].shape
         kernel = self._grouped_kernel()
-        return algorithms.input_gradient(gradient, kernel, shape, self._step, self._spread, self._sides)
+        return algorithms.input_gradient(gradient, kernel, shape, self._step, self._spread, self._padding)
 
 
 class Conv2D(_Convolution):

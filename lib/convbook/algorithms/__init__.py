@@ -16,20 +16,6 @@ padding as a fifth argument, ``((top, bottom), (left, right))``, and compute blo
 
 from __future__ import annotations
 
-from convbook.algorithms import (
-    banded,
-    blocked,
-    depthwise,
-    fft,
-    im2col,
-    naive,
-    overlap_save,
-    pointwise,
-    toeplitz,
-    transposed,
-    windows,
-    winograd,
-)
 from convbook.algorithms.choice import (
     METHODS,
     RULES,
@@ -47,21 +33,9 @@ __all__ = [
     "RULES",
     "Plan",
     "Rule",
-    "banded",
-    "blocked",
     "check_method",
     "convolve",
-    "depthwise",
-    "fft",
-    "im2col",
     "input_gradient",
     "kernel_gradient",
-    "naive",
-    "overlap_save",
     "plan",
-    "pointwise",
-    "toeplitz",
-    "transposed",
-    "windows",
-    "winograd",
 ]

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convbook.algorithms._arrays import Array
+from convbook.algorithms._arrays import Array, grouped_patches
 from convbook.algorithms._threads import Workspace, parallel, threads
 from convbook.algorithms.windows import conv2d
 from convbook.shapes import effective_kernel, output_size
@@ -24,11 +24,16 @@ __all__ = [
     "Block",
     "Pair",
     "Sizes",
+    "add_product",
+    "all_filters",
     "blocks",
+    "by_filters",
+    "cut",
     "in_blocks",
     "multiply",
     "region",
     "sum_of_blocks",
+    "views",
     "windows_within",
 ]
 
@@ -153,6 +158,12 @@ def region(inputs: Array, block: Block, sizes: Sizes, workspace: Workspace, reac
     return padded
 
 
+def views(inputs: Array, block: Block, sizes: Sizes, workspace: Workspace) -> Array:
+    """The windows of a block, by group of channels: a view of its region, of shape ``(B, oh, ow, g, c, kh, kw)``."""
+    pixels = region(inputs, block, sizes, workspace)
+    return grouped_patches(pixels, sizes.kernel, sizes.strides, sizes.dilation_rate)
+
+
 def in_blocks(
     inputs: Array,
     kernel: Array,
@@ -189,6 +200,19 @@ def in_blocks(
     workers = _workers(sizes)
     parallel(work, blocks(made.shape, windows, tile, workers), workers)
     return made
+
+
+def by_filters(
+    convolve: Callable[[Array, Array], object], kernel: Array, sizes: Sizes, most: int, outputs: Array
+) -> Array:
+    """``convolve(kernel, outputs)`` for at most so many filters at a time: what it makes of a kernel takes memory.
+
+    Groups stay together, because their filters belong to different channels.
+    """
+    filters = kernel.shape[3]
+    for start, stop in cut(filters, most if sizes.groups == 1 else filters):
+        convolve(kernel[..., start:stop], outputs[..., start:stop])
+    return outputs
 
 
 def _workers(sizes: Sizes) -> int:
@@ -230,7 +254,7 @@ def sum_of_blocks(
     lanes, chunks = next((share for share in ((4, 1), (2, 2)) if share[0] * each * filters <= _SUMS), (1, 2))
     parts = [(0, filters)]
     if sizes.groups == 1:  # the filters of several groups are side by side in the gradient, but not in the sum
-        parts = cut(filters, max(_SUMS // (each * chunks), 1), 1, chunks)
+        parts = cut(filters, _SUMS // (each * chunks), 1, chunks)
     most = windows if isinstance(windows, int) else windows(parts[0][1])
     pieces = blocks(gradient.shape, most, tile, lanes)
     memory = np.empty((chunks, lanes, each * max(stop - start for start, stop in parts)), gradient.dtype)
@@ -281,4 +305,4 @@ def add_product(one: Array, other: Array, total: Array, first: bool, workspace: 
 
 def windows_within(numbers: int, each: int) -> int:
     """Windows of a block whose arrays are to hold ``numbers``, if each window takes so many of them; at least one."""
-    return max(numbers // max(each, 1), 1)
+    return max(numbers // each, 1)

@@ -49,7 +49,7 @@ from convbook.algorithms._blocks import (
 from convbook.algorithms._threads import Workspace
 from convbook.shapes import effective_kernel, output_size
 
-__all__ = ["Plan", "band", "conv2d", "diagonal_sum", "gather", "input_gradient", "kernel_gradient", "plan", "scatter"]
+__all__ = ["Plan", "band", "conv2d", "diagonal_sum", "gather", "kernel_gradient", "plan", "scatter"]
 
 # Numbers in the strips of a block.
 _NUMBERS = 200_000
@@ -84,15 +84,14 @@ class Plan(NamedTuple):
 
 @functools.lru_cache(maxsize=256)
 def plan(image: tuple[int, int, int], kernel_shape: tuple[int, int, int, int], strides: Pair, dilation: Pair,
-         pool: Pair = (1, 1), adding: bool = False) -> Plan:  # fmt: skip
+         pool: Pair = (1, 1)) -> Plan:  # fmt: skip
     """The plan that costs least, for padded images of shape ``image``, ``(H, W, C)``.
 
     A rough count in nanoseconds: a multiplication 0.02 (with the outputs of a strip rounded up to 16, below which a
-    matrix product slows down), a number copied 0.15, the start of a run of neighbouring numbers 3.5; and five times
-    as much where strips are not copied but added (``adding``, for the gradient of the inputs). Only the ratios
+    matrix product slows down), a number copied 0.15, the start of a run of neighbouring numbers 3.5. Only the ratios
     matter; they were measured on an ordinary processor, and the minimum is flat.
     """
-    copied, started = (0.75, 17.5) if adding else (0.15, 3.5)
+    copied, started = 0.15, 3.5
     kernel_size, channels = (kernel_shape[0], kernel_shape[1]), kernel_shape[2]
     groups = image[2] // channels
     down, across = (
@@ -126,9 +125,12 @@ def _places(images: Array, plan: Plan) -> Array:
     )  # fmt: skip
 
 
-def gather(inputs: Array, plan: Plan) -> Array:
+def gather(inputs: Array, plan: Plan, workspace: Workspace) -> Array:
     """The strips copied, one to a row: ``(g, n, depth)`` with ``n = B * down * blocks``."""
-    return _places(inputs, plan).reshape(plan.groups, -1, plan.depth)
+    places = _places(inputs, plan)
+    strips = workspace.array("strips", places.shape, inputs.dtype)
+    np.copyto(strips, places)
+    return strips.reshape(plan.groups, -1, plan.depth)
 
 
 def scatter(strips: Array, input_shape: tuple[int, int, int, int], plan: Plan) -> Array:
@@ -176,10 +178,9 @@ def diagonal_sum(matrix: Array, plan: Plan) -> Array:
     return tied.transpose(1, 2, 3, 0, 4).reshape(*plan.kernel_size, plan.channels, -1)
 
 
-def _plan_for(inputs: tuple[int, ...], kernel: tuple[int, ...], strides: Pair, dilation_rate: Pair,
-              adding: bool = False) -> Plan:  # fmt: skip
+def _plan_for(inputs: tuple[int, ...], kernel: tuple[int, ...], strides: Pair, dilation_rate: Pair) -> Plan:
     image, shape = (inputs[1], inputs[2], inputs[3]), (kernel[0], kernel[1], kernel[2], kernel[3])
-    return plan(image, shape, strides, dilation_rate, adding=adding)
+    return plan(image, shape, strides, dilation_rate)
 
 
 def _rows(gradient: Array, plan: Plan) -> Array:
@@ -204,10 +205,7 @@ def conv2d(inputs: Array, kernel: Array, strides: Pair, dilation_rate: Pair,
         made = _plan_for(pixels.shape, kernel.shape, strides, dilation_rate)
         if made not in matrices:
             matrices[made] = band(kernel, made)
-        places = _places(pixels, made)
-        strips = workspace.array("strips", places.shape, inputs.dtype)
-        np.copyto(strips, places)
-        multiply(strips.reshape(made.groups, -1, made.depth), matrices[made], outputs, made.across)
+        multiply(gather(pixels, made, workspace), matrices[made], outputs, made.across)
 
     return in_blocks(inputs, kernel, sizes, compute, _windows(sizes), outputs=outputs, spreads=True)
 
@@ -223,25 +221,8 @@ def kernel_gradient(inputs: Array, gradient: Array, kernel_shape: tuple[int, ...
     def add(block: Block, part: Array, total: Array, first: bool, workspace: Workspace) -> None:
         pixels = region(inputs, block, sizes, workspace)
         made = _plan_for(pixels.shape, kernel_shape, strides, dilation_rate)
-        places = _places(pixels, made)
-        strips = workspace.array("strips", places.shape, inputs.dtype)
-        np.copyto(strips, places)
-        columns = strips.reshape(made.groups, -1, made.depth).swapaxes(1, 2)
-        change = diagonal_sum(columns @ _rows(part, made), made)
+        strips = gather(pixels, made, workspace)
+        change = diagonal_sum(strips.swapaxes(1, 2) @ _rows(part, made), made)
         total[...] = change if first else total + change
 
     return all_filters(sum_of_blocks(gradient, sizes, add, kernel_shape, _windows(sizes)), kernel_shape)
-
-
-def input_gradient(
-    gradient: Array, kernel: Array, input_shape: tuple[int, int, int, int], strides: Pair, dilation_rate: Pair
-) -> Array:
-    """The gradient with respect to the (padded) inputs, of shape ``input_shape``.
-
-    Args:
-        gradient: the gradient with respect to the output, ``(B, oh, ow, c_out)``.
-    """
-    if 0 in gradient.shape:
-        return np.zeros(input_shape, gradient.dtype)
-    made = _plan_for(input_shape, kernel.shape, strides, dilation_rate, adding=True)
-    return scatter(_rows(gradient, made) @ band(kernel, made).swapaxes(1, 2), input_shape, made)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from convbook.algorithms._arrays import Array, grouped_patches
+from convbook.algorithms._arrays import Array
 from convbook.algorithms._blocks import (
     NO_PADDING,
     Block,
@@ -21,8 +21,8 @@ from convbook.algorithms._blocks import (
     all_filters,
     in_blocks,
     multiply,
-    region,
     sum_of_blocks,
+    views,
     windows_within,
 )
 from convbook.algorithms._threads import Workspace
@@ -33,8 +33,8 @@ _NUMBERS = 200_000
 
 def _columns(inputs: Array, block: Block, sizes: Sizes, workspace: Workspace) -> Array:
     """The windows of a block, one to a row: ``(g, n, kh * kw * c)``."""
-    views = grouped_patches(region(inputs, block, sizes, workspace), sizes.kernel, sizes.strides, sizes.dilation_rate)
-    ordered = views.transpose(3, 0, 1, 2, 5, 6, 4)
+    met = views(inputs, block, sizes, workspace)
+    ordered = met.transpose(3, 0, 1, 2, 5, 6, 4)
     columns = workspace.array("columns", ordered.shape, inputs.dtype)
     np.copyto(columns, ordered)
     return columns.reshape(sizes.groups, -1, sizes.depth)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from convbook.algorithms._arrays import Array, grouped_patches
+from convbook.algorithms._arrays import Array
 from convbook.algorithms._blocks import (
     NO_PADDING,
     Block,
@@ -23,8 +23,8 @@ from convbook.algorithms._blocks import (
     Sizes,
     all_filters,
     in_blocks,
-    region,
     sum_of_blocks,
+    views,
     windows_within,
 )
 from convbook.algorithms._threads import Workspace
@@ -53,11 +53,11 @@ def conv2d(inputs: Array, kernel: Array, strides: Pair, dilation_rate: Pair,
     by_filter = kernel.reshape(*kernel.shape[:3], sizes.groups, filters).transpose(2, 4, 0, 1, 3)
 
     def compute(block: Block, outputs: Array, workspace: Workspace) -> None:
-        views = grouped_patches(region(inputs, block, sizes, workspace), kernel.shape, strides, dilation_rate)
+        met = views(inputs, block, sizes, workspace)
         repeated = workspace.array("row", (*kernel.shape[:2], outputs.shape[2], sizes.groups), kernel.dtype)
         for filter_, channel in np.ndindex(filters, kernel.shape[2]):
             repeated[...] = by_filter[channel, filter_, :, :, np.newaxis]
-            rows, part = _rows(views[..., channel, :, :]), outputs[..., filter_::filters]
+            rows, part = _rows(met[..., channel, :, :]), outputs[..., filter_::filters]
             at_once = channel == 0 and part.flags.c_contiguous
             sums = part if at_once else workspace.array("sums", part.shape, kernel.dtype)
             shape = rows.shape[:-2]
@@ -82,11 +82,11 @@ def kernel_gradient(inputs: Array, gradient: Array, kernel_shape: tuple[int, ...
     filters = kernel_shape[3] // sizes.groups
 
     def add(block: Block, part: Array, total: Array, first: bool, workspace: Workspace) -> None:
-        views = grouped_patches(region(inputs, block, sizes, workspace), kernel_shape, strides, dilation_rate)
+        met = views(inputs, block, sizes, workspace)
         if first:
             total.fill(0)
         for filter_, channel in np.ndindex(filters, kernel_shape[2]):
-            rows = _rows(views[..., channel, :, :])
+            rows = _rows(met[..., channel, :, :])
             changes = part[..., filter_::filters].reshape(rows.shape[:-2])
             sums = np.einsum("bi...xy,bi...->xy...", rows, changes)
             total[:, :, channel, :, filter_] += sums.reshape(*kernel_shape[:2], -1, sizes.groups).sum(axis=2)

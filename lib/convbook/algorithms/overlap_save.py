@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from convbook.algorithms._arrays import Array
-from convbook.algorithms._blocks import NO_PADDING, Block, Pair, Sizes, cut, in_blocks, region, windows_within
+from convbook.algorithms._blocks import NO_PADDING, Block, Pair, Sizes, by_filters, in_blocks, region, windows_within
 from convbook.algorithms._threads import Workspace
 from convbook.algorithms.fft import Spectrum, circular, kernel_spectrum
 
@@ -65,7 +65,4 @@ def conv2d(inputs: Array, kernel: Array, strides: Pair, dilation_rate: Pair,
     height, width = (_reach(n * stride, extent) for n, stride, extent in
                      zip((down, across), strides, sizes.extents, strict=True))  # fmt: skip
     each = height * (width // 2 + 1) * kernel.shape[2] * 2
-    most = max(_KERNEL_NUMBERS // each, 1) if sizes.groups == 1 else kernel.shape[3]
-    for start, stop in cut(kernel.shape[3], most):
-        convolve(kernel[..., start:stop], result[..., start:stop])
-    return result
+    return by_filters(convolve, kernel, sizes, _KERNEL_NUMBERS // each, result)

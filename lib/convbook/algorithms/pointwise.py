@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from convbook.algorithms._arrays import Array, grouped_patches
+from convbook.algorithms._arrays import Array
 from convbook.algorithms._blocks import (
     NO_PADDING,
     Block,
@@ -21,8 +21,8 @@ from convbook.algorithms._blocks import (
     all_filters,
     in_blocks,
     multiply,
-    region,
     sum_of_blocks,
+    views,
     windows_within,
 )
 from convbook.algorithms._threads import Workspace
@@ -40,10 +40,10 @@ def conv2d(inputs: Array, kernel: Array, strides: Pair, dilation_rate: Pair,
     by_group = kernel.reshape(*kernel.shape[:3], sizes.groups, -1).transpose(0, 1, 3, 2, 4)
 
     def compute(block: Block, outputs: Array, workspace: Workspace) -> None:
-        views = grouped_patches(region(inputs, block, sizes, workspace), kernel.shape, strides, dilation_rate)
+        met = views(inputs, block, sizes, workspace)
 
         def rows(place: tuple[int, ...]) -> Array:
-            pixels = views[..., place[0], place[1]].reshape(-1, sizes.groups, channels)
+            pixels = met[..., place[0], place[1]].reshape(-1, sizes.groups, channels)
             return pixels.transpose(1, 0, 2)
 
         multiply(rows(first), by_group[first], outputs)
@@ -65,10 +65,10 @@ def kernel_gradient(inputs: Array, gradient: Array, kernel_shape: tuple[int, ...
     places = list(np.ndindex(*kernel_shape[:2]))
 
     def add(block: Block, part: Array, total: Array, first: bool, workspace: Workspace) -> None:
-        views = grouped_patches(region(inputs, block, sizes, workspace), kernel_shape, strides, dilation_rate)
+        met = views(inputs, block, sizes, workspace)
         rows = part.reshape(-1, sizes.groups, total.shape[-1]).swapaxes(0, 1)
         for place in places:
-            pixels = views[..., place[0], place[1]].reshape(-1, sizes.groups, kernel_shape[2])
+            pixels = met[..., place[0], place[1]].reshape(-1, sizes.groups, kernel_shape[2])
             add_product(pixels.transpose(1, 2, 0), rows, total[place], first, workspace)
 
     shape = (*kernel_shape[:2], sizes.groups, kernel_shape[2], kernel_shape[3] // sizes.groups)

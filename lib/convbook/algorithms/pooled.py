@@ -20,6 +20,7 @@ import numpy as np
 from convbook.algorithms import banded
 from convbook.algorithms._arrays import Array
 from convbook.algorithms._blocks import Pair
+from convbook.algorithms._threads import Workspace
 from convbook.algorithms.banded import Plan
 
 __all__ = ["Memory", "conv2d_max_pool", "gradients"]
@@ -42,7 +43,7 @@ def conv2d_max_pool(inputs: Array, kernel: Array, strides: Pair, dilation_rate: 
     batch, height, width, channels = inputs.shape
     made = banded.plan((height, width, channels), (kernel.shape[0], kernel.shape[1], kernel.shape[2], kernel.shape[3]),
                        strides, dilation_rate, pool)  # fmt: skip
-    strips, matrix = banded.gather(inputs, made)[0], banded.band(kernel, made)[0]
+    strips, matrix = banded.gather(inputs, made, Workspace())[0], banded.band(kernel, made)[0]
     candidates = (strips @ matrix).reshape(len(strips), pool[0] * pool[1], -1)
     largest: Array = candidates[:, 0]
     for place in range(1, candidates.shape[1]):

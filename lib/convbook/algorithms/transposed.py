@@ -26,7 +26,7 @@ from convbook.algorithms._blocks import Pair, Sizes, cut
 
 __all__ = ["input_gradient", "turned"]
 
-Convolve = Callable[[Array, Array, Pair, Pair, tuple[Pair, Pair], Array], Array]
+Convolve = Callable[..., Array]
 
 
 def turned(kernel: Array, groups: int) -> Array:
@@ -117,7 +117,7 @@ def _all_phases(gradient: Array, kernel: Array, sizes: Sizes, convolve: Convolve
     numbers = (ends[1][1] - ends[1][0]) * stacked.shape[3]  # of one row of phases
     rows = ends[0][1] - ends[0][0]
     for images, band in itertools.product(
-        cut(len(gradient), _NUMBERS // (rows * numbers)), cut(rows, max(_NUMBERS // numbers, 1))
+        cut(len(gradient), _NUMBERS // (rows * numbers)), cut(rows, _NUMBERS // numbers)
     ):
         first, last = band[0] + ends[0][0], band[1] + ends[0][0]
         part, padding = gradient[slice(*images)], []
@@ -126,10 +126,9 @@ def _all_phases(gradient: Array, kernel: Array, sizes: Sizes, convolve: Convolve
             windows = slice(max(start - taps[axis] + 1, 0), max(min(stop, gradient.shape[1 + axis]), 0))
             part = part[(slice(None),) * (1 + axis) + (windows,)]
             padding.append((windows.start - (start - taps[axis] + 1), stop - windows.stop))
-        shape = (len(part), last - first, ends[1][1] - ends[1][0], stacked.shape[3])
-        phases = convolve(part, stacked, (1, 1), (1, 1), (padding[0], padding[1]), np.empty(shape, gradient.dtype))
-        pixels = phases.reshape(*shape[:3], down, across, channels).transpose(0, 1, 3, 2, 4, 5)
-        pixels = pixels.reshape(len(part), shape[1] * down, -1, channels)
+        phases = convolve(part, stacked, (1, 1), (1, 1), (padding[0], padding[1]))
+        pixels = phases.reshape(*phases.shape[:3], down, across, channels).transpose(0, 1, 3, 2, 4, 5)
+        pixels = pixels.reshape(len(part), (last - first) * down, -1, channels)
         top = first * down - sizes.padding[0][0]  # the row of the input that the first of these pixels is
         inside = slice(max(top, 0), min(top + pixels.shape[1], sizes.inputs[1]))
         result[slice(*images), inside] = pixels[

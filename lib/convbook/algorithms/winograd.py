@@ -43,7 +43,7 @@ from convbook.algorithms._blocks import (
     Pair,
     Sizes,
     add_product,
-    cut,
+    by_filters,
     in_blocks,
     region,
     sum_of_blocks,
@@ -157,7 +157,7 @@ def _conv2d(side: int, inputs: Array, kernel: Array, strides: Pair, dilation_rat
     sizes = Sizes(inputs.shape, kernel.shape, strides, dilation_rate, padding)
     if not applies(sizes):
         return blocked.conv2d(inputs, kernel, strides, dilation_rate, padding, outputs)
-    groups, channels, filters = sizes.groups, inputs.shape[3], kernel.shape[3]
+    groups, channels = sizes.groups, inputs.shape[3]
     down, across = _transforms(side, kernel.shape, inputs.dtype)
     tile = (len(down.outputs), len(across.outputs))
     squares = len(down.tile) * len(across.tile)
@@ -185,54 +185,7 @@ def _conv2d(side: int, inputs: Array, kernel: Array, strides: Pair, dilation_rat
 
     result = np.empty(sizes.output, inputs.dtype) if outputs is None else outputs
     # The transformed kernel is several times as large as the kernel: a few filters at a time.
-    most = max(_KERNEL_NUMBERS // (squares * channels), 1) if groups == 1 else filters
-    for start, stop in cut(filters, most):
-        convolve(kernel[..., start:stop], result[..., start:stop])
-    return result
-
-
-def _kernel_gradient(side: int, inputs: Array, gradient: Array, kernel_shape: tuple[int, ...], strides: Pair,
-                     dilation_rate: Pair, padding: tuple[Pair, Pair]) -> Array:  # fmt: skip
-    """The transposes of the same steps: ``y = A' ((G g) * (B' d))`` is linear in ``g``, with the gradient
-
-    ``G' ((B' d) * (A dy))``, added up over all tiles before the last transform.
-    """
-    sizes = Sizes(inputs.shape, kernel_shape, strides, dilation_rate, padding)
-    if not applies(sizes):
-        return blocked.kernel_gradient(inputs, gradient, kernel_shape, strides, dilation_rate, padding)
-    groups, channels, filters = sizes.groups, inputs.shape[3], kernel_shape[3]
-    down, across = _transforms(side, kernel_shape, inputs.dtype)
-    tile = (len(down.outputs), len(across.outputs))
-    squares = len(down.tile) * len(across.tile)
-
-    def add(block: Block, part: Array, total: Array, first: bool, workspace: Workspace) -> None:
-        values = _transformed_tiles(inputs, block, sizes, down, across, workspace)
-        places = values.shape[2:5]
-        by_group = values.reshape(*values.shape[:2], math.prod(places), groups, -1).transpose(0, 1, 3, 4, 2)
-        changes = workspace.array("changes", (*tile, groups, *places, total.shape[4]), inputs.dtype)
-        changes.fill(0)  # windows that complete the last tiles, but are not there
-        for i, j in np.ndindex(*tile):
-            some = part[:, i :: tile[0], j :: tile[1]]
-            some = some.reshape(*some.shape[:3], groups, total.shape[4])
-            changes[i, j, :, :, : some.shape[1], : some.shape[2]] = some.transpose(3, 0, 1, 2, 4)
-        spread = _transformed(down.outputs.T, across.outputs.T, changes, workspace, "spread")
-        add_product(by_group, spread.reshape(*spread.shape[:3], -1, total.shape[4]), total, first, workspace)
-
-    shape = (len(down.tile), len(across.tile), groups, channels // groups, filters // groups)
-
-    def windows(filters: int) -> int:
-        return windows_within(_NUMBERS // 4, 2 * squares * (channels + filters)) * math.prod(tile)
-
-    result = np.empty(kernel_shape, inputs.dtype)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for part, total in sum_of_blocks(gradient, sizes, add, shape, windows, tile):
-            change = np.kron(down.kernel, across.kernel).T @ total.reshape(squares, -1)
-            change = change.reshape(*kernel_shape[:2], *total.shape[2:]).swapaxes(2, 3)
-            result[..., part if groups == 1 else slice(None)] = change.reshape(*change.shape[:3], -1)
-        all_finite = np.isfinite(np.add.reduce(result, axis=None))
-    if not all_finite:  # NaN and infinity have spread
-        return blocked.kernel_gradient(inputs, gradient, kernel_shape, strides, dilation_rate, padding)
-    return result
+    return by_filters(convolve, kernel, sizes, _KERNEL_NUMBERS // (squares * channels), result)
 
 
 def conv2d_2x2(inputs: Array, kernel: Array, strides: Pair, dilation_rate: Pair,
@@ -254,6 +207,44 @@ def kernel_gradient_4x4(inputs: Array, gradient: Array, kernel_shape: tuple[int,
                         dilation_rate: Pair, padding: tuple[Pair, Pair] = NO_PADDING) -> Array:  # fmt: skip
     """The gradient of :func:`conv2d_4x4` with respect to the kernel, of shape ``kernel_shape``.
 
-    ``gradient`` is that of the output, ``(B, oh, ow, c_out)``.
+    ``gradient`` is that of the output, ``(B, oh, ow, c_out)``. The steps are the transposes of those forward:
+    ``y = A' ((G g) * (B' d))`` is linear in ``g``, with the gradient ``G' ((B' d) * (A dy))``, added up over all tiles
+    before the last transform.
     """
-    return _kernel_gradient(4, inputs, gradient, kernel_shape, strides, dilation_rate, padding)
+    sizes = Sizes(inputs.shape, kernel_shape, strides, dilation_rate, padding)
+    if not applies(sizes):
+        return blocked.kernel_gradient(inputs, gradient, kernel_shape, strides, dilation_rate, padding)
+    groups, channels, filters = sizes.groups, inputs.shape[3], kernel_shape[3]
+    down, across = _transforms(4, kernel_shape, inputs.dtype)
+    tile = (len(down.outputs), len(across.outputs))
+    squares = len(down.tile) * len(across.tile)
+
+    def add(block: Block, part: Array, total: Array, first: bool, workspace: Workspace) -> None:
+        values = _transformed_tiles(inputs, block, sizes, down, across, workspace)
+        places = values.shape[2:5]
+        by_group = values.reshape(*values.shape[:2], math.prod(places), groups, -1).transpose(0, 1, 3, 4, 2)
+        changes = workspace.array("changes", (*tile, groups, *places, total.shape[4]), inputs.dtype)
+        changes.fill(0)  # windows that complete the last tiles, but are not there
+        for i, j in np.ndindex(*tile):
+            some = part[:, i :: tile[0], j :: tile[1]]
+            some = some.reshape(*some.shape[:3], groups, total.shape[4])
+            changes[i, j, :, :, : some.shape[1], : some.shape[2]] = some.transpose(3, 0, 1, 2, 4)
+        spread = _transformed(down.outputs.T, across.outputs.T, changes, workspace, "spread")
+        add_product(by_group, spread.reshape(*spread.shape[:3], -1, total.shape[4]), total, first, workspace)
+
+    shape = (len(down.tile), len(across.tile), groups, channels // groups, filters // groups)
+
+    def windows(filters: int) -> int:
+        return windows_within(_NUMBERS // 4, 2 * squares * (channels + filters)) * math.prod(tile)
+
+    to_elements = np.kron(down.kernel, across.kernel).T
+    result = np.empty(kernel_shape, inputs.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for part, total in sum_of_blocks(gradient, sizes, add, shape, windows, tile):
+            change = to_elements @ total.reshape(squares, -1)
+            change = change.reshape(*kernel_shape[:2], *total.shape[2:]).swapaxes(2, 3)
+            result[..., part if groups == 1 else slice(None)] = change.reshape(*change.shape[:3], -1)
+        all_finite = np.isfinite(np.add.reduce(result, axis=None))
+    if not all_finite:  # NaN and infinity have spread
+        return blocked.kernel_gradient(inputs, gradient, kernel_shape, strides, dilation_rate, padding)
+    return result
