@@ -5,7 +5,7 @@ import math
 import pytest
 
 from convbook import datasets, models, training
-from convbook.algorithms import banded, blocked, depthwise, overlap_save, pointwise, transposed, winograd
+from convbook.algorithms import banded, blocked, depthwise, kn2row, overlap_save, pointwise, transposed, winograd
 
 
 @pytest.fixture(scope="session")
@@ -24,10 +24,16 @@ def lenet(digits):
     return model
 
 
-@pytest.fixture(params=[1, 40, 700], ids=lambda numbers: f"blocks of {numbers}")
+@pytest.fixture(
+    params=[(1, 0), (40, 0), (700, 0), (40, 10**9)],
+    ids=lambda numbers: f"blocks of {numbers[0]}" + (", of filters" if numbers[1] else ""),
+)
 def small_blocks(request, monkeypatch):
-    """Blocks with so few numbers that small arrays are cut, between images, rows and columns."""
-    for module in (banded, blocked, depthwise, overlap_save, pointwise, transposed, winograd):
-        monkeypatch.setattr(module, "_NUMBERS", request.param)
+    """Blocks with so few numbers that small arrays are cut, between images, rows and columns, or filters."""
+    numbers, few = request.param
+    for module in (banded, blocked, depthwise, kn2row, overlap_save, pointwise, transposed, winograd):
+        monkeypatch.setattr(module, "_NUMBERS", numbers)
     for module in (overlap_save, winograd):
-        monkeypatch.setattr(module, "_KERNEL_NUMBERS", 10 * request.param)
+        monkeypatch.setattr(module, "_KERNEL_NUMBERS", 10 * numbers)
+    for name in ("_FEW", "_FEW_FOR_GRADIENT"):
+        monkeypatch.setattr(winograd, name, few)

@@ -207,7 +207,7 @@ def test_each_name_is_the_file_the_algorithm_is_in():
 
 # --- block by block -------------------------------------------------------------------------------------------
 
-IN_BLOCKS = ["banded", "blocked", "pointwise", "depthwise", "overlap_save", "winograd_2x2", "winograd_4x4"]
+IN_BLOCKS = ["banded", "blocked", "pointwise", "depthwise", "kn2row", "overlap_save", "winograd_2x2", "winograd_4x4"]
 
 
 @pytest.mark.parametrize("method", IN_BLOCKS)

@@ -19,6 +19,7 @@ from convbook.algorithms import (
     depthwise,
     fft,
     im2col,
+    kn2row,
     naive,
     overlap_save,
     pointwise,
@@ -44,13 +45,14 @@ METHODS: dict[str, Algorithm] = {
     "blocked": blocked.conv2d,
     "pointwise": pointwise.conv2d,
     "depthwise": depthwise.conv2d,
+    "kn2row": kn2row.conv2d,
     "overlap_save": overlap_save.conv2d,
     "winograd_2x2": winograd.conv2d_2x2,
     "winograd_4x4": winograd.conv2d_4x4,
 }
 
 # These compute block by block: they pad as they go, and keep NaN and infinity to the windows that contain them.
-_IN_BLOCKS = {"banded", "blocked", "pointwise", "depthwise", "overlap_save", "winograd_2x2", "winograd_4x4"}
+_IN_BLOCKS = {"banded", "blocked", "pointwise", "depthwise", "kn2row", "overlap_save", "winograd_2x2", "winograd_4x4"}
 
 # These multiply pixels by zeros outside of the window (0 * inf is NaN), so one NaN or infinity would spread
 # over a part of the map or all of it. The definition keeps it to the windows that contain it.
@@ -79,8 +81,14 @@ def _winograd_pays(sizes: Sizes, dtype: np.dtype[np.generic]) -> bool:
         and sizes.strides == sizes.dilation_rate == (1, 1)
         and min(height, width) >= 3
         and max(height, width) <= winograd.LARGEST_KERNEL
-        and min(channels, filters // sizes.groups) >= 32
+        and height * width * min(channels, filters // sizes.groups) >= 288
     )
+
+
+def _maps_are_small(sizes: Sizes) -> bool:
+    height, width, channels, filters = sizes.kernel
+    each = filters // sizes.groups
+    return sizes.strides == (1, 1) and each < channels and height * width * each <= 150
 
 
 def _transform_pays(sizes: Sizes, dtype: np.dtype[np.generic]) -> bool:
@@ -111,6 +119,11 @@ RULES: tuple[Rule, ...] = (
         "winograd_4x4",
         _winograd_pays,
         "with many channels and filters the products take the time, and a small kernel can do with fewer",
+    ),
+    Rule(
+        "kn2row",
+        lambda sizes, _: _maps_are_small(sizes),
+        "with fewer filters than channels it is cheaper to copy what the products made than what they read",
     ),
     Rule(
         "banded",
@@ -180,6 +193,7 @@ def convolve(
 
 _KERNEL_GRADIENTS: dict[str, Algorithm] = {
     "banded": banded.kernel_gradient,
+    "kn2row": banded.kernel_gradient,
     "blocked": blocked.kernel_gradient,
     "pointwise": pointwise.kernel_gradient,
     "depthwise": depthwise.kernel_gradient,

@@ -43,7 +43,9 @@ from convbook.algorithms._blocks import (
     Pair,
     Sizes,
     add_product,
+    blocks,
     by_filters,
+    cut,
     in_blocks,
     region,
     sum_of_blocks,
@@ -69,7 +71,11 @@ _POINTS: dict[int, tuple[float, ...]] = {
 }
 # Numbers in the tiles of all blocks that are at work, of which there are four or one for each thread; and in the part
 # of the transformed kernel that is there at a time. With fewer, the products would have few rows, and be slow.
-_NUMBERS, _KERNEL_NUMBERS = 8_000_000, 4_000_000
+_NUMBERS, _KERNEL_NUMBERS = 8_000_000, 5_000_000
+# With at most so many numbers in all tiles together, blocks of them would make for products with few rows. So the tiles
+# are transformed first, and then the filters are shared among the threads instead. The gradient of the kernel is so
+# spared the sums over blocks, and gains by it with more.
+_FEW, _FEW_FOR_GRADIENT = 2_500_000, 4_000_000
 
 
 @functools.cache
@@ -93,14 +99,32 @@ class _Transforms(NamedTuple):
     tile: Array  # B', (a, a)
 
 
-def _transforms(side: int, kernel_shape: tuple[int, ...], dtype: DTypeLike) -> tuple[_Transforms, _Transforms]:
-    """Those down the columns and those along the rows, for tiles with ``side * side`` outputs."""
+class _Tiling(NamedTuple):
+    """A convolution, and the transforms down its columns and along its rows."""
+
+    sizes: Sizes
+    down: _Transforms
+    across: _Transforms
+
+    @property
+    def tile(self) -> Pair:
+        """Rows and columns of outputs of a tile, ``(m, m)``."""
+        return len(self.down.outputs), len(self.across.outputs)
+
+    @property
+    def squares(self) -> int:
+        """How many matrix products there are, ``a * a``."""
+        return len(self.down.tile) * len(self.across.tile)
+
+
+def _tiling(side: int, sizes: Sizes, dtype: DTypeLike) -> _Tiling:
+    """For tiles with ``side * side`` outputs."""
     # Along an axis where the kernel has one element, there is nothing to save.
     down, across = (
         _Transforms(*(matrix.astype(dtype) for matrix in matrices(side if taps > 1 else 1, taps)))
-        for taps in kernel_shape[:2]
+        for taps in sizes.kernel[:2]
     )
-    return down, across
+    return _Tiling(sizes, down, across)
 
 
 def _transformed(down: Array, across: Array, array: Array, workspace: Workspace, name: str) -> Array:
@@ -112,24 +136,25 @@ def _transformed(down: Array, across: Array, array: Array, workspace: Workspace,
     return whole.reshape(*whole.shape[:2], *array.shape[2:])
 
 
-def _transformed_kernel(kernel: Array, down: _Transforms, across: _Transforms, groups: int) -> Array:
+def _transformed_kernel(kernel: Array, tiling: _Tiling, workspace: Workspace) -> Array:
     """``(kh, kw, c, g * f)`` as ``(a, a, g, c, f)``: ``G g G'`` for each channel and filter."""
+    down, across = tiling.down.kernel, tiling.across.kernel
     # Both sides in one product: there are few elements, and its results can be written where they belong.
-    both = np.kron(down.kernel, across.kernel)
+    both = np.kron(down, across)
     elements = np.ascontiguousarray(kernel).reshape(both.shape[1], *kernel.shape[2:])
-    values = np.empty((len(both), *kernel.shape[2:]), kernel.dtype)
+    values = workspace.array("kernel", (len(both), *kernel.shape[2:]), kernel.dtype)
 
     def work(channels: slice, _: Workspace) -> None:
         part = values[:, channels]
         np.matmul(both, elements[:, channels].reshape(len(elements), -1), out=part.reshape(len(both), -1))
 
     parallel(work, [slice(start, start + 32) for start in range(0, kernel.shape[2], 32)])
-    return values.reshape(len(down.kernel), len(across.kernel), kernel.shape[2], groups, -1).swapaxes(2, 3)
+    return values.reshape(len(down), len(across), kernel.shape[2], tiling.sizes.groups, -1).swapaxes(2, 3)
 
 
-def _transformed_tiles(inputs: Array, block: Block, sizes: Sizes, down: _Transforms, across: _Transforms,
-                       workspace: Workspace) -> Array:  # fmt: skip
+def _transformed_tiles(inputs: Array, block: Block, tiling: _Tiling, workspace: Workspace) -> Array:
     """The tiles that a block's windows read, ``B' d B``: ``(a, a, images, tiles down, tiles across, channels)``."""
+    sizes, down, across = tiling
     counts, reach = [], []
     for (start, stop), axis in zip(block[1:], (down, across), strict=True):
         outputs, values = axis.outputs.shape
@@ -147,9 +172,86 @@ def _transformed_tiles(inputs: Array, block: Block, sizes: Sizes, down: _Transfo
     return _transformed(down.tile, across.tile, tiles, workspace, "tiles")  # in place of the pixels
 
 
+def _by_group(tiles: Array, groups: int) -> Array:
+    """Transformed tiles as the rows of matrices: ``(a, a, g, n, c)``."""
+    return tiles.reshape(*tiles.shape[:2], math.prod(tiles.shape[2:5]), groups, -1).swapaxes(2, 3)
+
+
+def _few_tiles(inputs: Array, tiling: _Tiling, most: int) -> Array | None:
+    """All tiles, transformed; None if there are none, or more than ``most`` numbers in them."""
+    (batch, height, width, _), tile = tiling.sizes.output, tiling.tile
+    sides = (len(tiling.down.tile), len(tiling.across.tile))
+    shape = (*sides, batch, -(-height // tile[0]), -(-width // tile[1]), inputs.shape[3])
+    if tiling.sizes.groups > 1 or not 0 < math.prod(shape) <= most:
+        return None
+    tiles = np.empty(shape, inputs.dtype)
+
+    def work(block: Block, workspace: Workspace) -> None:
+        images, rows, columns = (
+            slice(start // unit, -(-stop // unit)) for (start, stop), unit in zip(block, (1, *tile), strict=True)
+        )
+        tiles[:, :, images, rows, columns] = _transformed_tiles(inputs, block, tiling, workspace)
+
+    # The same blocks for any number of threads, so that the rounding is the same.
+    parallel(work, blocks(tiling.sizes.output, 64 * math.prod(tile), tile, 4))
+    return tiles
+
+
+def _some_images(tiles: Array, filters: int, numbers: int) -> list[slice]:
+    """The images of tiles in parts whose products with so many filters are at most so many numbers."""
+    each = math.prod(tiles.shape[:2]) * math.prod(tiles.shape[3:5]) * filters
+    return [slice(*part) for part in cut(tiles.shape[2], numbers // each)]
+
+
 def applies(sizes: Sizes) -> bool:
     """Whether these transforms serve: no strides, no dilation, and no more than five elements along an axis."""
     return sizes.strides == sizes.dilation_rate == (1, 1) and max(sizes.kernel[:2]) <= LARGEST_KERNEL
+
+
+def _multiply(tiles: Array, weights: Array, tiling: _Tiling, outputs: Array, workspace: Workspace) -> None:
+    """Transformed tiles times a transformed kernel, and back into ``outputs``."""
+    by_group, (groups, _, filters) = _by_group(tiles, weights.shape[2]), weights.shape[2:]
+    products = workspace.array("products", (*by_group.shape[:4], filters), tiles.dtype)
+    np.matmul(by_group, weights, out=products)
+    inverse = _transformed(tiling.down.outputs, tiling.across.outputs, products, workspace, "inverse")
+    inverse = inverse.reshape(*tiling.tile, groups, *tiles.shape[2:5], -1).transpose(0, 1, 3, 4, 5, 2, 6)
+    for i, j in np.ndindex(*tiling.tile):
+        part = outputs[:, i :: tiling.tile[0], j :: tiling.tile[1]]
+        part = part.reshape(*part.shape[:3], groups, filters)
+        part[...] = inverse[i, j, :, : part.shape[1], : part.shape[2]]
+
+
+def _conv2d_by_blocks(inputs: Array, kernel: Array, tiling: _Tiling, outputs: Array) -> Array:
+    """The threads share the tiles, and have the transformed kernel in common."""
+    sizes, channels = tiling.sizes, inputs.shape[3]
+
+    def convolve(kernel: Array, outputs: Array) -> None:
+        weights = _transformed_kernel(kernel, tiling, Workspace())
+
+        def compute(block: Block, outputs: Array, workspace: Workspace) -> None:
+            tiles = _transformed_tiles(inputs, block, tiling, workspace)
+            _multiply(tiles, weights, tiling, outputs, workspace)
+
+        each = 2 * tiling.squares * (channels + sizes.kernel[3])
+        windows = windows_within(_NUMBERS // max(threads(), 4), each) * math.prod(tiling.tile)
+        of_kernel = sizes._replace(kernel=kernel.shape)
+        in_blocks(inputs, kernel, of_kernel, compute, windows, tiling.tile, outputs, spreads=True)
+
+    # The transformed kernel is several times as large as the kernel: a few filters at a time.
+    return by_filters(convolve, kernel, sizes, _KERNEL_NUMBERS // (tiling.squares * channels), outputs)
+
+
+def _conv2d_by_filters(tiles: Array, kernel: Array, tiling: _Tiling, outputs: Array) -> Array:
+    """The threads share the filters, and have the transformed tiles in common."""
+    each = _KERNEL_NUMBERS // threads()
+
+    def work(part: Pair, workspace: Workspace) -> None:
+        weights = _transformed_kernel(kernel[..., slice(*part)], tiling, workspace)
+        for images in _some_images(tiles, weights.shape[4], each):
+            _multiply(tiles[:, :, images], weights, tiling, outputs[images, ..., slice(*part)], workspace)
+
+    parallel(work, cut(kernel.shape[3], each // (tiling.squares * kernel.shape[2]), 1, threads()))
+    return outputs
 
 
 def _conv2d(side: int, inputs: Array, kernel: Array, strides: Pair, dilation_rate: Pair,
@@ -157,35 +259,17 @@ def _conv2d(side: int, inputs: Array, kernel: Array, strides: Pair, dilation_rat
     sizes = Sizes(inputs.shape, kernel.shape, strides, dilation_rate, padding)
     if not applies(sizes):
         return blocked.conv2d(inputs, kernel, strides, dilation_rate, padding, outputs)
-    groups, channels = sizes.groups, inputs.shape[3]
-    down, across = _transforms(side, kernel.shape, inputs.dtype)
-    tile = (len(down.outputs), len(across.outputs))
-    squares = len(down.tile) * len(across.tile)
-
-    def convolve(kernel: Array, outputs: Array) -> None:
-        weights = _transformed_kernel(kernel, down, across, groups)
-
-        def compute(block: Block, outputs: Array, workspace: Workspace) -> None:
-            values = _transformed_tiles(inputs, block, sizes, down, across, workspace)
-            places = values.shape[2:5]
-            by_group = values.reshape(*values.shape[:2], math.prod(places), groups, -1).swapaxes(2, 3)
-            products = workspace.array("products", (*by_group.shape[:4], weights.shape[4]), inputs.dtype)
-            np.matmul(by_group, weights, out=products)
-            inverse = _transformed(down.outputs, across.outputs, products, workspace, "inverse")
-            inverse = inverse.reshape(*tile, groups, *places, -1).transpose(0, 1, 3, 4, 5, 2, 6)
-            for i, j in np.ndindex(*tile):
-                part = outputs[:, i :: tile[0], j :: tile[1]]
-                part = part.reshape(*part.shape[:3], groups, weights.shape[4])
-                part[...] = inverse[i, j, :, : part.shape[1], : part.shape[2]]
-
-        each = 2 * squares * (channels + kernel.shape[3])
-        windows = windows_within(_NUMBERS // max(threads(), 4), each) * math.prod(tile)
-        of_kernel = sizes._replace(kernel=kernel.shape)
-        in_blocks(inputs, kernel, of_kernel, compute, windows, tile, outputs, spreads=True)
-
+    tiling = _tiling(side, sizes, inputs.dtype)
     result = np.empty(sizes.output, inputs.dtype) if outputs is None else outputs
-    # The transformed kernel is several times as large as the kernel: a few filters at a time.
-    return by_filters(convolve, kernel, sizes, _KERNEL_NUMBERS // (squares * channels), result)
+    with np.errstate(over="ignore", invalid="ignore"):
+        tiles = _few_tiles(inputs, tiling, _FEW)
+        if tiles is None:
+            return _conv2d_by_blocks(inputs, kernel, tiling, result)
+        _conv2d_by_filters(tiles, kernel, tiling, result)
+        all_finite = np.isfinite(np.add.reduce(result, axis=None))
+    if not all_finite:  # NaN and infinity have spread
+        blocked.conv2d(inputs, kernel, strides, dilation_rate, padding, result)
+    return result
 
 
 def conv2d_2x2(inputs: Array, kernel: Array, strides: Pair, dilation_rate: Pair,
@@ -214,37 +298,70 @@ def kernel_gradient_4x4(inputs: Array, gradient: Array, kernel_shape: tuple[int,
     sizes = Sizes(inputs.shape, kernel_shape, strides, dilation_rate, padding)
     if not applies(sizes):
         return blocked.kernel_gradient(inputs, gradient, kernel_shape, strides, dilation_rate, padding)
-    groups, channels, filters = sizes.groups, inputs.shape[3], kernel_shape[3]
-    down, across = _transforms(4, kernel_shape, inputs.dtype)
-    tile = (len(down.outputs), len(across.outputs))
-    squares = len(down.tile) * len(across.tile)
-
-    def add(block: Block, part: Array, total: Array, first: bool, workspace: Workspace) -> None:
-        values = _transformed_tiles(inputs, block, sizes, down, across, workspace)
-        places = values.shape[2:5]
-        by_group = values.reshape(*values.shape[:2], math.prod(places), groups, -1).transpose(0, 1, 3, 4, 2)
-        changes = workspace.array("changes", (*tile, groups, *places, total.shape[4]), inputs.dtype)
-        changes.fill(0)  # windows that complete the last tiles, but are not there
-        for i, j in np.ndindex(*tile):
-            some = part[:, i :: tile[0], j :: tile[1]]
-            some = some.reshape(*some.shape[:3], groups, total.shape[4])
-            changes[i, j, :, :, : some.shape[1], : some.shape[2]] = some.transpose(3, 0, 1, 2, 4)
-        spread = _transformed(down.outputs.T, across.outputs.T, changes, workspace, "spread")
-        add_product(by_group, spread.reshape(*spread.shape[:3], -1, total.shape[4]), total, first, workspace)
-
-    shape = (len(down.tile), len(across.tile), groups, channels // groups, filters // groups)
-
-    def windows(filters: int) -> int:
-        return windows_within(_NUMBERS // 4, 2 * squares * (channels + filters)) * math.prod(tile)
-
-    to_elements = np.kron(down.kernel, across.kernel).T
-    result = np.empty(kernel_shape, inputs.dtype)
+    tiling = _tiling(4, sizes, inputs.dtype)
     with np.errstate(over="ignore", invalid="ignore"):
-        for part, total in sum_of_blocks(gradient, sizes, add, shape, windows, tile):
-            change = to_elements @ total.reshape(squares, -1)
-            change = change.reshape(*kernel_shape[:2], *total.shape[2:]).swapaxes(2, 3)
-            result[..., part if groups == 1 else slice(None)] = change.reshape(*change.shape[:3], -1)
+        tiles = _few_tiles(inputs, tiling, _FEW_FOR_GRADIENT)
+        if tiles is None:
+            result = _kernel_gradient_by_blocks(inputs, gradient, tiling)
+        else:
+            result = _kernel_gradient_by_filters(tiles, gradient, tiling)
         all_finite = np.isfinite(np.add.reduce(result, axis=None))
     if not all_finite:  # NaN and infinity have spread
         return blocked.kernel_gradient(inputs, gradient, kernel_shape, strides, dilation_rate, padding)
+    return result
+
+
+def _add(tiles: Array, gradient: Array, tiling: _Tiling, total: Array, first: bool, workspace: Workspace) -> None:
+    """Add ``(B' d B) * (A dy A')``, ``(a, a, g, c, f)``, to ``total``, or write it there if it is the ``first``."""
+    tile, groups, filters, places = tiling.tile, tiling.sizes.groups, total.shape[4], tiles.shape[2:5]
+    changes = workspace.array("changes", (*tile, groups, *places, filters), tiles.dtype)
+    changes.fill(0)  # windows that complete the last tiles, but are not there
+    for i, j in np.ndindex(*tile):
+        some = gradient[:, i :: tile[0], j :: tile[1]]
+        some = some.reshape(*some.shape[:3], groups, filters)
+        changes[i, j, :, :, : some.shape[1], : some.shape[2]] = some.transpose(3, 0, 1, 2, 4)
+    spread = _transformed(tiling.down.outputs.T, tiling.across.outputs.T, changes, workspace, "spread")
+    spread = spread.reshape(*spread.shape[:3], -1, filters)
+    add_product(_by_group(tiles, groups).swapaxes(3, 4), spread, total, first, workspace)
+
+
+def _of_elements(total: Array, tiling: _Tiling) -> Array:
+    """``G' X G``: what was added up, ``(a, a, g, c, f)``, for the elements of the kernel, ``(kh, kw, c, g * f)``."""
+    to_elements = np.kron(tiling.down.kernel, tiling.across.kernel).T
+    change = to_elements @ total.reshape(tiling.squares, -1)
+    change = change.reshape(*tiling.sizes.kernel[:2], *total.shape[2:]).swapaxes(2, 3)
+    return change.reshape(*change.shape[:3], -1)
+
+
+def _kernel_gradient_by_blocks(inputs: Array, gradient: Array, tiling: _Tiling) -> Array:
+    """The threads share the tiles, and add up what they get from them."""
+    sizes, channels = tiling.sizes, inputs.shape[3]
+
+    def add(block: Block, part: Array, total: Array, first: bool, workspace: Workspace) -> None:
+        _add(_transformed_tiles(inputs, block, tiling, workspace), part, tiling, total, first, workspace)
+
+    def windows(filters: int) -> int:
+        return windows_within(_NUMBERS // 4, 2 * tiling.squares * (channels + filters)) * math.prod(tiling.tile)
+
+    sides = (len(tiling.down.tile), len(tiling.across.tile))
+    shape = (*sides, sizes.groups, sizes.kernel[2], sizes.kernel[3] // sizes.groups)
+    parts = sum_of_blocks(gradient, sizes, add, shape, windows, tiling.tile)
+    return np.concatenate([_of_elements(total, tiling) for _, total in parts], axis=-1)
+
+
+def _kernel_gradient_by_filters(tiles: Array, gradient: Array, tiling: _Tiling) -> Array:
+    """The threads share the filters, and have the transformed tiles in common."""
+    channels, filters = tiling.sizes.kernel[2:]
+    result = np.empty(tiling.sizes.kernel, tiles.dtype)
+    each = _KERNEL_NUMBERS // 4
+
+    def work(part: Pair, workspace: Workspace) -> None:
+        changes = gradient[..., slice(*part)]
+        total = workspace.array("total", (*tiles.shape[:2], 1, channels, changes.shape[3]), tiles.dtype)
+        for images in _some_images(tiles, changes.shape[3], each):
+            _add(tiles[:, :, images], changes[images], tiling, total, images.start == 0, workspace)
+        result[..., slice(*part)] = _of_elements(total, tiling)
+
+    # The same parts for any number of threads, so that the rounding is the same.
+    parallel(work, cut(filters, each // (tiling.squares * channels), 1, 4), min(threads(), 4))
     return result
