@@ -12,6 +12,8 @@ Source: document 003, "How do we take advantage of having separable kernels" (Mo
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
@@ -30,7 +32,13 @@ from convbook.algorithms._blocks import (
 from convbook.algorithms._threads import Workspace
 
 # Numbers of the output that a block has.
-_NUMBERS = 200_000
+_NUMBERS = 800_000
+
+
+def _windows(sizes: Sizes) -> int:
+    """Windows of a block; fewer where the kernel, written once for each pixel of a row, would be larger than that."""
+    area, filters = math.prod(sizes.kernel[:2]), sizes.kernel[3]
+    return windows_within(_NUMBERS, filters if area * sizes.output[2] * filters <= _NUMBERS else area * filters)
 
 
 def _rows(views: Array) -> Array:
@@ -68,7 +76,7 @@ def conv2d(inputs: Array, kernel: Array, strides: Pair, dilation_rate: Pair,
             elif not at_once:
                 part[...] = sums
 
-    return in_blocks(inputs, kernel, sizes, compute, windows_within(_NUMBERS, kernel.shape[3]), outputs=outputs)
+    return in_blocks(inputs, kernel, sizes, compute, _windows(sizes), outputs=outputs)
 
 
 def kernel_gradient(inputs: Array, gradient: Array, kernel_shape: tuple[int, ...], strides: Pair, dilation_rate: Pair,
@@ -92,5 +100,5 @@ def kernel_gradient(inputs: Array, gradient: Array, kernel_shape: tuple[int, ...
             total[:, :, channel, :, filter_] += sums.reshape(*kernel_shape[:2], -1, sizes.groups).sum(axis=2)
 
     shape = (*kernel_shape[:3], sizes.groups, filters)
-    total = sum_of_blocks(gradient, sizes, add, shape, windows_within(_NUMBERS, kernel_shape[3]))
+    total = sum_of_blocks(gradient, sizes, add, shape, _windows(sizes))
     return all_filters(total, kernel_shape)
