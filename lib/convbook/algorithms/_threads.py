@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["Workspace", "alone", "parallel", "single_products", "threads"]
+__all__ = ["Workspace", "alone", "parallel", "release", "single_products", "threads"]
 
 Item = TypeVar("Item")
 
@@ -35,6 +35,11 @@ class Workspace:
     def __init__(self) -> None:
         self._buffers: dict[str, NDArray[Any]] = {}
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all its arrays."""
+        return sum(buffer.nbytes for buffer in self._buffers.values())
+
     def array(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         """An array with anything in it, which lasts until the same name is asked for again."""
         size = int(np.prod(shape, dtype=np.int64))
@@ -42,6 +47,29 @@ class Workspace:
         if buffer is None or buffer.size < size or buffer.dtype != dtype:
             buffer = self._buffers[name] = np.empty(size, dtype)
         return buffer[:size].reshape(shape)
+
+
+# Workspaces that nobody uses now, for whoever comes next, with so many bytes at most.
+_spare: list[Workspace] = []
+_SPARE_BYTES = 64_000_000
+
+
+@contextlib.contextmanager
+def _workspace() -> Iterator[Workspace]:
+    try:
+        workspace = _spare.pop()
+    except IndexError:
+        workspace = Workspace()
+    try:
+        yield workspace
+    finally:
+        if workspace.nbytes + sum(other.nbytes for other in _spare) <= _SPARE_BYTES:
+            _spare.append(workspace)
+
+
+def release() -> None:
+    """Give the memory of workspaces that nobody uses back to the system."""
+    _spare.clear()
 
 
 def threads() -> int:
@@ -109,8 +137,7 @@ def parallel(work: Callable[[Item, Workspace], None], items: Iterable[Item], mos
     count = min(threads() if most is None else most, len(waiting))
 
     def worker() -> None:
-        workspace = Workspace()
-        with alone():
+        with alone(), _workspace() as workspace:
             while True:
                 try:
                     item = waiting.pop()

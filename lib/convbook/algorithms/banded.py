@@ -52,7 +52,7 @@ from convbook.shapes import effective_kernel, output_size
 __all__ = ["Plan", "band", "conv2d", "diagonal_sum", "gather", "kernel_gradient", "plan", "scatter"]
 
 # Numbers in the strips of a block.
-_NUMBERS = 200_000
+_NUMBERS = 400_000
 
 
 class Plan(NamedTuple):

@@ -28,7 +28,7 @@ from convbook.algorithms._blocks import (
 from convbook.algorithms._threads import Workspace
 
 # Numbers of the matrix of windows that are there at a time.
-_NUMBERS = 200_000
+_NUMBERS = 400_000
 
 
 def _columns(inputs: Array, block: Block, sizes: Sizes, workspace: Workspace) -> Array:

@@ -91,6 +91,11 @@ def _maps_are_small(sizes: Sizes) -> bool:
     return sizes.strides == (1, 1) and each < channels and height * width * each <= 150
 
 
+def _copying_takes_the_time(sizes: Sizes) -> bool:
+    channels, filters = sizes.kernel[2], sizes.kernel[3] // sizes.groups
+    return min(channels, filters) < 16 and filters < 64
+
+
 def _transform_pays(sizes: Sizes, dtype: np.dtype[np.generic]) -> bool:
     _, rows, columns, _ = sizes.output
     area = sizes.kernel[0] * sizes.kernel[1]
@@ -127,7 +132,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "banded",
-        lambda sizes, _: min(sizes.kernel[2], sizes.kernel[3] // sizes.groups) < 16,
+        lambda sizes, _: _copying_takes_the_time(sizes),
         "with few channels or filters the copying takes the time, and neighbouring windows share their pixels",
     ),
     Rule("blocked", lambda sizes, _: True, "one matrix product, a piece at a time"),

@@ -247,7 +247,7 @@ def _conv2d_by_filters(tiles: Array, kernel: Array, tiling: _Tiling, outputs: Ar
 
     def work(part: Pair, workspace: Workspace) -> None:
         weights = _transformed_kernel(kernel[..., slice(*part)], tiling, workspace)
-        for images in _some_images(tiles, weights.shape[4], each):
+        for images in _some_images(tiles, weights.shape[4], each // 2):
             _multiply(tiles[:, :, images], weights, tiling, outputs[images, ..., slice(*part)], workspace)
 
     parallel(work, cut(kernel.shape[3], each // (tiling.squares * kernel.shape[2]), 1, threads()))

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convbook import algorithms, gradients, ops
+from convbook.algorithms._threads import release
 from convbook.benchmark._rounds import installed, machine, spread, take_turns
 from convbook.shapes import output_size
 
@@ -255,6 +256,7 @@ def _extra_memory(run: Callable[[], Any], result: int) -> float | None:
     """The most memory that ``run`` takes beyond its ``result`` bytes, in MB; ``None`` where it cannot be measured."""
     try:
         gc.collect()
+        release()
         ctypes.CDLL(None).malloc_trim(0)  # what earlier calls left for later ones counts as taken again
         Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts anew
         before = _resident("VmRSS")
