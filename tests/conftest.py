@@ -5,7 +5,17 @@ import math
 import pytest
 
 from convbook import datasets, models, training
-from convbook.algorithms import banded, blocked, depthwise, kn2row, overlap_save, pointwise, transposed, winograd
+from convbook.algorithms import (
+    _tiles,
+    banded,
+    blocked,
+    depthwise,
+    kn2row,
+    overlap_save,
+    pointwise,
+    transposed,
+    winograd,
+)
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +41,7 @@ def lenet(digits):
 def small_blocks(request, monkeypatch):
     """Blocks with so few numbers that small arrays are cut, between images, rows and columns, or filters."""
     numbers, few = request.param
-    for module in (banded, blocked, depthwise, kn2row, overlap_save, pointwise, transposed, winograd):
+    for module in (_tiles, banded, blocked, depthwise, kn2row, overlap_save, pointwise, transposed, winograd):
         monkeypatch.setattr(module, "_NUMBERS", numbers)
     for module in (overlap_save, winograd):
         monkeypatch.setattr(module, "_KERNEL_NUMBERS", 10 * numbers)

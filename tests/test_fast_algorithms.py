@@ -96,7 +96,7 @@ def test_the_plan_for_the_twelve_layers():
         "LeNet C3": "banded",
         "Keras example": "banded",
         "CIFAR": "banded",
-        "AlexNet conv1": "blocked",
+        "AlexNet conv1": "winograd_4x4",
         "AlexNet conv2": "winograd_4x4",
         "VGG, 56 pixels": "winograd_4x4",
         "VGG, 28 pixels": "winograd_4x4",

@@ -54,3 +54,16 @@ def pad(inputs: NDArray[Any], pairs: Sequence[tuple[int, int]], value: float = 0
     inside = tuple(slice(before, before + size) for size, (before, _) in zip(sizes, pairs, strict=True))
     padded[(slice(None), *inside)] = inputs
     return padded
+
+
+def kernel_phases(kernel: Array, strides: tuple[int, int]) -> Array:
+    """The elements of a kernel by the phases of its strides: a view of shape ``(taps, s, taps, s, c, f)``.
+
+    Element ``s * t + a`` is tap ``t`` of phase ``a``, and meets only the pixels ``a, a + s, a + 2 s, ...`` of a window.
+    So a convolution with strides is one without, of all phases as channels. Zeros fill the last tap up.
+    """
+    (height, width, *rest), (down, across) = kernel.shape, strides
+    taps = (-(-height // down), -(-width // across))
+    full = np.zeros((taps[0] * down, taps[1] * across, *rest), kernel.dtype)
+    full[:height, :width] = kernel
+    return full.reshape(taps[0], down, taps[1], across, *rest)

@@ -75,13 +75,14 @@ class Plan(NamedTuple):
 
 
 def _winograd_pays(sizes: Sizes, dtype: np.dtype[np.generic]) -> bool:
-    height, width, channels, filters = sizes.kernel
+    height, width = winograd.taps(sizes)
+    channels, filters = sizes.kernel[2] * sizes.strides[0] * sizes.strides[1], sizes.kernel[3] // sizes.groups
     return (
         dtype == np.float32
-        and sizes.strides == sizes.dilation_rate == (1, 1)
+        and sizes.dilation_rate == (1, 1)
         and min(height, width) >= 3
         and max(height, width) <= winograd.LARGEST_KERNEL
-        and height * width * min(channels, filters // sizes.groups) >= 288
+        and height * width * min(channels, filters) >= 288
     )
 
 

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convbook.algorithms._arrays import Array
+from convbook.algorithms._arrays import Array, kernel_phases
 from convbook.algorithms._blocks import Pair, Sizes, cut
 
 __all__ = ["input_gradient", "turned"]
@@ -101,11 +101,9 @@ _NUMBERS = 2_000_000
 
 def _all_phases(gradient: Array, kernel: Array, sizes: Sizes, convolve: Convolve) -> Array:
     """All phases as the filters of one convolution, some rows at a time."""
-    (down, across), (height, width, channels, filters) = sizes.strides, kernel.shape
-    taps = (-(-height // down), -(-width // across))
-    full = np.zeros((taps[0] * down, taps[1] * across, channels, filters), kernel.dtype)
-    full[:height, :width] = kernel
-    split = full.reshape(taps[0], down, taps[1], across, channels, filters)[::-1, :, ::-1]
+    (down, across), (channels, filters) = sizes.strides, kernel.shape[2:]
+    split = kernel_phases(kernel, sizes.strides)[::-1, :, ::-1]
+    taps = (split.shape[0], split.shape[2])
     stacked = split.transpose(0, 2, 5, 1, 3, 4).reshape(*taps, filters, -1)
     # Pixel s i + phase of the padded input: i of the first real pixel, and one more than i of the last.
     ends = [
