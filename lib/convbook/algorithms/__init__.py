@@ -10,8 +10,8 @@ shape ``(B, oh, ow, c_out)`` in the dtype of ``inputs``. All give the same answe
 trust their arguments: ``convbook.ops.conv`` is the door where they are checked.
 
 ``naive``, ``windows``, ``im2col``, ``toeplitz`` and ``fft`` are written to be read. ``blocked``, ``banded``,
-``pointwise``, ``depthwise``, ``overlap_save`` and ``winograd`` are for speed, and need little memory: they take the
-padding as a fifth argument, ``((top, bottom), (left, right))``, and compute block by block.
+``pointwise``, ``depthwise``, ``kn2row``, ``overlap_save`` and ``winograd`` are for speed, and need little memory:
+they take the padding as a fifth argument, ``((top, bottom), (left, right))``, and compute block by block.
 """
 
 from __future__ import annotations

@@ -229,6 +229,8 @@ COMPETITORS: dict[str, Competitor] = {
     "winograd_4x4": _with("winograd_4x4", lambda layer: layer.filters is not None),
     "pointwise": _with("pointwise", lambda layer: layer.filters is not None),
     "depthwise": _with("depthwise", lambda layer: layer.filters is None),
+    "kn2row": _with("kn2row", lambda layer: layer.filters is not None),
+    "overlap_save": _with("overlap_save", _up_to(1e9, lambda layer: layer.filters is not None)),
 }
 
 # --- one competitor's turn, in a process of its own ---
