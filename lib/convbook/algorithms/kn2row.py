@@ -41,10 +41,11 @@ def conv2d(inputs: Array, kernel: Array, strides: Pair, dilation_rate: Pair,
         np.matmul(elements, by_pixel, out=maps)
         maps = maps.reshape(sizes.groups, height, width, -1, by_pixel.shape[2])
         sums = maps[:, 0, 0]
-        for row, column in np.ndindex(height, width):
-            shift = row * dilation_rate[0] * columns + column * dilation_rate[1]
-            if shift:
-                sums[..., : sums.shape[2] - shift] += maps[:, row, column, :, shift:]
+        with np.errstate(over="ignore", invalid="ignore"):  # of sums that belong to no window, too
+            for row, column in np.ndindex(height, width):
+                shift = row * dilation_rate[0] * columns + column * dilation_rate[1]
+                if shift:
+                    sums[..., : sums.shape[2] - shift] += maps[:, row, column, :, shift:]
         met = sums.reshape(-1, images, rows, columns)[
             :, :, : rows - sizes.extents[0] + 1 : strides[0], : columns - sizes.extents[1] + 1 : strides[1]
         ]
