@@ -295,6 +295,7 @@ def test_a_workspace_gives_the_same_memory_again_and_never_too_little():
     assert workspace.array("a", (7, 9), np.float64).shape == (7, 9)
     assert workspace.array("a", (2, 2), np.float32).dtype == np.float32
     assert workspace.array("a", (0, 2), np.float32).shape == (0, 2)
+    assert workspace.nbytes == 4 * 4 + 10 * 4  # what "a" and "b" have now
 
 
 def test_workspaces_are_kept_for_the_next_call_but_not_too_many(monkeypatch):

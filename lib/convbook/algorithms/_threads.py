@@ -34,18 +34,16 @@ class Workspace:
 
     def __init__(self) -> None:
         self._buffers: dict[str, NDArray[Any]] = {}
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all its arrays."""
-        return sum(buffer.nbytes for buffer in self._buffers.values())
+        self.nbytes = 0  # of all its arrays
 
     def array(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         """An array with anything in it, which lasts until the same name is asked for again."""
         size = int(np.prod(shape, dtype=np.int64))
         buffer = self._buffers.get(name)
         if buffer is None or buffer.size < size or buffer.dtype != dtype:
+            self.nbytes -= buffer.nbytes if buffer is not None else 0
             buffer = self._buffers[name] = np.empty(size, dtype)
+            self.nbytes += buffer.nbytes
         return buffer[:size].reshape(shape)
 
 
