@@ -33,6 +33,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from convbook.algorithms import windows
 from convbook.algorithms._arrays import Array
 from convbook.algorithms._blocks import (
     NO_PADDING,
@@ -202,12 +203,17 @@ def conv2d(inputs: Array, kernel: Array, strides: Pair, dilation_rate: Pair,
 
     def compute(block: Block, outputs: Array, workspace: Workspace) -> None:
         pixels = region(inputs, block, sizes, workspace)
+        with np.errstate(over="ignore", invalid="ignore"):
+            all_finite = np.isfinite(np.add.reduce(pixels, axis=None))
+        if not all_finite:  # a zero of the band times infinity is NaN, which would spread over the strip
+            outputs[...] = windows.conv2d(pixels, kernel, strides, dilation_rate)
+            return
         made = _plan_for(pixels.shape, kernel.shape, strides, dilation_rate)
         if made not in matrices:
             matrices[made] = band(kernel, made)
         multiply(gather(pixels, made, workspace), matrices[made], outputs, made.across)
 
-    return in_blocks(inputs, kernel, sizes, compute, _windows(sizes), outputs=outputs, spreads=True)
+    return in_blocks(inputs, kernel, sizes, compute, _windows(sizes), outputs=outputs)
 
 
 def kernel_gradient(inputs: Array, gradient: Array, kernel_shape: tuple[int, ...], strides: Pair, dilation_rate: Pair,
