@@ -107,6 +107,28 @@ def test_the_plan_for_the_twelve_layers():
     }
 
 
+@pytest.mark.parametrize(
+    ("kernel", "strides", "dilation", "method"),
+    [
+        ((3, 3, 32, 32), 1, 1, "winograd_4x4"),
+        ((3, 3, 31, 32), 1, 1, "blocked"),
+        ((5, 5, 12, 12), 1, 1, "winograd_4x4"),
+        ((3, 3, 32, 32), 1, 2, "blocked"),
+        ((3, 3, 32, 32), 2, 1, "blocked"),
+        ((5, 5, 32, 32), 2, 1, "winograd_4x4"),
+        ((3, 3, 17, 16), 1, 1, "kn2row"),
+        ((3, 3, 16, 16), 1, 1, "blocked"),
+        ((3, 3, 20, 17), 1, 1, "blocked"),
+        ((3, 3, 17, 15), 2, 1, "banded"),
+        ((3, 3, 8, 63), 1, 1, "banded"),
+        ((3, 3, 8, 64), 1, 1, "blocked"),
+    ],
+)
+def test_the_plan_where_one_rule_ends_and_the_next_begins(kernel, strides, dilation, method):
+    shape = (2, 28, 28, kernel[2])
+    assert algorithms.plan(shape, kernel, (strides,) * 2, (dilation,) * 2).method == method
+
+
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
 def test_auto_computes_what_the_plan_says(layer, monkeypatch):
     inputs, kernel, _, rest = arguments(layer, 1)
