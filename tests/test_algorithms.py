@@ -11,11 +11,7 @@ from problems import numbers, problems
 from scipy.signal import convolve2d, correlate2d
 
 from convbook import ops, shapes
-from convbook.algorithms import (
-    METHODS,
-    _blocks,
-    toeplitz,
-)
+from convbook.algorithms import METHODS, _blocks, toeplitz
 
 quick = settings(max_examples=120, deadline=None)
 OTHERS = sorted(set(METHODS) - {"naive"})

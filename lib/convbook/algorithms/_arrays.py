@@ -56,6 +56,12 @@ def pad(inputs: NDArray[Any], pairs: Sequence[tuple[int, int]], value: float = 0
     return padded
 
 
+def all_finite(array: Array) -> bool:
+    """Whether there is no NaN and no infinity in it. Its sum tells; False also where the sum overflows."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(np.add.reduce(array, axis=None)))
+
+
 def kernel_phases(kernel: Array, strides: tuple[int, int]) -> Array:
     """The elements of a kernel by the phases of its strides: a view of shape ``(taps, s, taps, s, c, f)``.
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from convbook.algorithms._arrays import Array, grouped_patches
+from convbook.algorithms._arrays import Array, all_finite, grouped_patches
 from convbook.algorithms._threads import Workspace, parallel, threads
 from convbook.algorithms.windows import conv2d
 from convbook.shapes import effective_kernel, output_size
@@ -193,8 +193,7 @@ def in_blocks(
             return
         with np.errstate(over="ignore", invalid="ignore"):
             compute(block, part, workspace)
-            all_finite = np.isfinite(np.add.reduce(part, axis=None))
-        if not all_finite:
+        if not all_finite(part):
             part[...] = conv2d(region(inputs, block, sizes, workspace), kernel, sizes.strides, sizes.dilation_rate)
 
     workers = _workers(sizes)

@@ -14,10 +14,10 @@ from convbook.algorithms._arrays import Array, kernel_phases
 from convbook.algorithms._blocks import Block, Pair, Sizes, blocks, region, windows_within
 from convbook.algorithms._threads import Workspace, parallel
 
-__all__ = ["LARGEST_KERNEL", "Tiling", "all_tiles", "applies", "matrices", "taps", "tiling", "transformed"]
+__all__ = ["Tiling", "all_tiles", "applies", "matrices", "taps", "tiling", "transformed"]
 
 # Elements of a kernel along an axis. With more, the transforms lose too many digits.
-LARGEST_KERNEL = 5
+_LARGEST_KERNEL = 5
 
 # The points for as many values, infinity not among them.
 _POINTS: dict[int, tuple[float, ...]] = {
@@ -56,7 +56,7 @@ def taps(sizes: Sizes) -> Pair:
 
 def applies(sizes: Sizes) -> bool:
     """Whether the transforms serve: no dilation, and no more than five elements along an axis of a phase."""
-    return sizes.dilation_rate == (1, 1) and max(taps(sizes)) <= LARGEST_KERNEL
+    return sizes.dilation_rate == (1, 1) and max(taps(sizes)) <= _LARGEST_KERNEL
 
 
 class _Transforms(NamedTuple):
@@ -90,8 +90,13 @@ class Tiling(NamedTuple):
 
     @property
     def values(self) -> Pair:
-        """Rows and columns of a tile, ``(a, a)``: so many matrix products there are."""
+        """Rows and columns of a tile, ``(a, a)``."""
         return len(self.down.tile), len(self.across.tile)
+
+    @property
+    def squares(self) -> int:
+        """Numbers in a tile, ``a * a``: so many matrix products there are."""
+        return math.prod(self.values)
 
     @property
     def channels(self) -> int:
@@ -102,9 +107,8 @@ class Tiling(NamedTuple):
         """``(kh, kw, c, g * f)`` as ``(a, a, g, c, f)``: ``G g G'`` for each channel and filter."""
         # Both sides in one product: there are few elements, and its results can be written where they belong.
         both, filters = np.kron(self.down.kernel, self.across.kernel), kernel.shape[3]
-        phases = kernel if self.sizes.strides == (1, 1) else kernel_phases(kernel, self.sizes.strides)
-        elements = np.ascontiguousarray(phases if phases is kernel else phases.transpose(0, 2, 1, 3, 4, 5))
-        elements = elements.reshape(both.shape[1], self.channels, filters)
+        phases = kernel_phases(kernel, self.sizes.strides).transpose(0, 2, 1, 3, 4, 5)
+        elements = phases.reshape(both.shape[1], self.channels, filters)
         values = workspace.array("kernel", (len(both), self.channels, filters), kernel.dtype)
 
         def work(channels: slice, _: Workspace) -> None:
@@ -116,15 +120,13 @@ class Tiling(NamedTuple):
 
     def to_kernel(self, values: Array) -> Array:
         """``G' X G``: the transpose of :meth:`of_kernel`."""
-        both = np.kron(self.down.kernel, self.across.kernel)
+        both, (height, width, channels, _) = np.kron(self.down.kernel, self.across.kernel), self.sizes.kernel
         elements = both.T @ values.reshape(len(both), -1)
-        elements = elements.reshape(*taps(self.sizes), *values.shape[2:]).swapaxes(2, 3)  # taps, taps, c, g, f
-        if self.sizes.strides != (1, 1):
-            (down, across), (height, width) = self.sizes.strides, self.sizes.kernel[:2]
-            phases = elements.reshape(*elements.shape[:2], down, across, -1, *elements.shape[3:])
-            full = phases.transpose(0, 2, 1, 3, 4, 5, 6)
-            elements = full.reshape(down * full.shape[0], across * full.shape[2], *full.shape[4:])[:height, :width]
-        return elements.reshape(*elements.shape[:3], -1)
+        groups, _, filters = values.shape[2:]
+        phases = elements.reshape(*taps(self.sizes), groups, *self.sizes.strides, channels, filters)
+        full = phases.transpose(0, 3, 1, 4, 5, 2, 6)  # taps, s, taps, s, c, g, f
+        full = full.reshape(full.shape[0] * full.shape[1], -1, channels, groups * filters)
+        return full[:height, :width]
 
     def of_tiles(self, inputs: Array, block: Block, workspace: Workspace) -> Array:
         """The tiles that a block's windows read, ``B' d B``: ``(a, a, images, tiles down, tiles across, g * c)``."""
@@ -156,14 +158,14 @@ def tiling(side: int, sizes: Sizes, dtype: DTypeLike) -> Tiling:
     return Tiling(sizes, down, across)
 
 
-def all_tiles(inputs: Array, tiling: Tiling, most: int) -> Array | None:
+def all_tiles(inputs: Array, how: Tiling, most: int) -> Array | None:
     """The tiles of all windows, as :meth:`Tiling.of_tiles` has those of a block.
 
     None if there are none, or several groups of channels, or more than ``most`` numbers in them.
     """
-    (batch, height, width, _), tile = tiling.sizes.output, tiling.tile
-    shape = (*tiling.values, batch, -(-height // tile[0]), -(-width // tile[1]), tiling.channels)
-    if tiling.sizes.groups > 1 or not 0 < math.prod(shape) <= most:
+    (batch, height, width, _), tile = how.sizes.output, how.tile
+    shape = (*how.values, batch, -(-height // tile[0]), -(-width // tile[1]), how.channels)
+    if how.sizes.groups > 1 or not 0 < math.prod(shape) <= most:
         return None
     tiles = np.empty(shape, inputs.dtype)
 
@@ -171,9 +173,9 @@ def all_tiles(inputs: Array, tiling: Tiling, most: int) -> Array | None:
         images, rows, columns = (
             slice(start // unit, -(-stop // unit)) for (start, stop), unit in zip(block, (1, *tile), strict=True)
         )
-        tiles[:, :, images, rows, columns] = tiling.of_tiles(inputs, block, workspace)
+        tiles[:, :, images, rows, columns] = how.of_tiles(inputs, block, workspace)
 
     # The same blocks for any number of threads, so that the rounding is the same.
-    windows = windows_within(_NUMBERS, math.prod(tiling.values) * tiling.channels) * math.prod(tile)
-    parallel(work, blocks(tiling.sizes.output, windows, tile, 4))
+    windows = windows_within(_NUMBERS, how.squares * how.channels) * math.prod(tile)
+    parallel(work, blocks(how.sizes.output, windows, tile, 4))
     return tiles

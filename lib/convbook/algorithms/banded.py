@@ -34,7 +34,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from convbook.algorithms import windows
-from convbook.algorithms._arrays import Array
+from convbook.algorithms._arrays import Array, all_finite
 from convbook.algorithms._blocks import (
     NO_PADDING,
     Block,
@@ -203,9 +203,7 @@ def conv2d(inputs: Array, kernel: Array, strides: Pair, dilation_rate: Pair,
 
     def compute(block: Block, outputs: Array, workspace: Workspace) -> None:
         pixels = region(inputs, block, sizes, workspace)
-        with np.errstate(over="ignore", invalid="ignore"):
-            all_finite = np.isfinite(np.add.reduce(pixels, axis=None))
-        if not all_finite:  # a zero of the band times infinity is NaN, which would spread over the strip
+        if not all_finite(pixels):  # a zero of the band times infinity is NaN, which would spread over the strip
             outputs[...] = windows.conv2d(pixels, kernel, strides, dilation_rate)
             return
         made = _plan_for(pixels.shape, kernel.shape, strides, dilation_rate)

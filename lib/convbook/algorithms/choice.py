@@ -82,9 +82,8 @@ def _winograd_pays(sizes: Sizes, dtype: np.dtype[np.generic]) -> bool:
     channels, filters = sizes.kernel[2] * sizes.strides[0] * sizes.strides[1], sizes.kernel[3] // sizes.groups
     return (
         dtype == np.float32
-        and sizes.dilation_rate == (1, 1)
+        and winograd.applies(sizes)
         and min(height, width) >= 3
-        and max(height, width) <= winograd.LARGEST_KERNEL
         and height * width * min(channels, filters) >= 288  # from 32 of them on for 3x3, from 12 for 5x5
     )
 

@@ -17,6 +17,10 @@ multiplications for all tiles, channels and filters are ``a * a`` matrix product
 
     d: tiles (a * a, n, c)    g: kernel (a * a, c, f)    their product: (a * a, n, f)
 
+With strides of ``s``, element ``s * t + p`` of the kernel meets only every ``s``-th pixel of the input, from a window's
+``p``-th on. So the layer is one without strides, of ``s * s`` times as many channels, one for each phase ``p`` down and
+across, whose kernel is ``s`` times smaller along each axis.
+
 The price is rounding: values at large points nearly cancel. The points here, 0, 2/3, -2/3, 3/2, -3/2 and infinity for
 six, keep the numbers near 1; with the usual 0, 1, -1, 2, -2 the error is four times as large.
 
@@ -32,7 +36,7 @@ import math
 import numpy as np
 
 from convbook.algorithms import blocked
-from convbook.algorithms._arrays import Array
+from convbook.algorithms._arrays import Array, all_finite
 from convbook.algorithms._blocks import (
     NO_PADDING,
     Block,
@@ -46,9 +50,9 @@ from convbook.algorithms._blocks import (
     windows_within,
 )
 from convbook.algorithms._threads import Workspace, parallel, threads
-from convbook.algorithms._tiles import LARGEST_KERNEL, Tiling, all_tiles, applies, matrices, taps, tiling, transformed
+from convbook.algorithms._tiles import Tiling, all_tiles, applies, matrices, taps, tiling, transformed
 
-__all__ = ["LARGEST_KERNEL", "conv2d_2x2", "conv2d_4x4", "kernel_gradient_4x4", "matrices", "taps"]
+__all__ = ["applies", "conv2d_2x2", "conv2d_4x4", "kernel_gradient_4x4", "matrices", "taps"]
 
 # Numbers in the tiles of all blocks that are at work, of which there are four or one for each thread; and in the part
 # of the transformed kernel that is there at a time. With fewer, the products would have few rows, and be slow.
@@ -85,7 +89,7 @@ def _multiply(tiles: Array, weights: Array, how: Tiling, outputs: Array, workspa
 
 def _conv2d_by_blocks(inputs: Array, kernel: Array, how: Tiling, outputs: Array) -> Array:
     """The threads share the tiles, and have the transformed kernel in common."""
-    sizes, squares, channels = how.sizes, math.prod(how.values), how.channels * how.sizes.groups
+    sizes, squares, channels = how.sizes, how.squares, how.channels * how.sizes.groups
 
     def convolve(kernel: Array, outputs: Array) -> None:
         weights = how.of_kernel(kernel, Workspace())
@@ -111,7 +115,7 @@ def _conv2d_by_filters(tiles: Array, kernel: Array, how: Tiling, outputs: Array)
         for images in _some_images(tiles, weights.shape[4], each // 2):
             _multiply(tiles[:, :, images], weights, how, outputs[images, ..., slice(*part)], workspace)
 
-    parallel(work, cut(kernel.shape[3], each // (math.prod(how.values) * how.channels), 1, threads()))
+    parallel(work, cut(kernel.shape[3], each // (how.squares * how.channels), 1, threads()))
     return outputs
 
 
@@ -127,8 +131,7 @@ def _conv2d(side: int, inputs: Array, kernel: Array, strides: Pair, dilation_rat
         if tiles is None:
             return _conv2d_by_blocks(inputs, kernel, how, result)
         _conv2d_by_filters(tiles, kernel, how, result)
-        all_finite = np.isfinite(np.add.reduce(result, axis=None))
-    if not all_finite:  # NaN and infinity have spread
+    if not all_finite(result):  # NaN and infinity have spread
         blocked.conv2d(inputs, kernel, strides, dilation_rate, padding, result)
     return result
 
@@ -166,8 +169,7 @@ def kernel_gradient_4x4(inputs: Array, gradient: Array, kernel_shape: tuple[int,
             result = _kernel_gradient_by_blocks(inputs, gradient, how)
         else:
             result = _kernel_gradient_by_filters(tiles, gradient, how)
-        all_finite = np.isfinite(np.add.reduce(result, axis=None))
-    if not all_finite:  # NaN and infinity have spread
+    if not all_finite(result):  # NaN and infinity have spread
         return blocked.kernel_gradient(inputs, gradient, kernel_shape, strides, dilation_rate, padding)
     return result
 
@@ -188,7 +190,7 @@ def _add(tiles: Array, gradient: Array, how: Tiling, total: Array, first: bool, 
 
 def _kernel_gradient_by_blocks(inputs: Array, gradient: Array, how: Tiling) -> Array:
     """The threads share the tiles, and add up what they get from them."""
-    sizes, squares, channels = how.sizes, math.prod(how.values), how.channels * how.sizes.groups
+    sizes, squares, channels = how.sizes, how.squares, how.channels * how.sizes.groups
 
     def add(block: Block, part: Array, total: Array, first: bool, workspace: Workspace) -> None:
         _add(how.of_tiles(inputs, block, workspace), part, how, total, first, workspace)
@@ -215,6 +217,6 @@ def _kernel_gradient_by_filters(tiles: Array, gradient: Array, how: Tiling) -> A
 
     # The same parts for any number of threads, so that the rounding is the same; and not too narrow for a product.
     filters = result.shape[3]
-    parts = cut(filters, each // (math.prod(how.values) * how.channels), 1, 4 if filters >= 256 else 2)
+    parts = cut(filters, each // (how.squares * how.channels), 1, 4 if filters >= 256 else 2)
     parallel(work, parts, min(threads(), 4))
     return result
